@@ -1,0 +1,222 @@
+//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing here can write.
+//!
+//! The obvious client asks HEAD before GET and trusts what a server says about its own pages.
+//! On object storage a round trip is the price and servers differ: [`Bucket`] can only list and
+//! get, every get is pinned to the ETag of the listing, and [`Pages`] checks what a listing
+//! promises before anything is built on it.
+
+use std::{
+    ops::Range,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering::Relaxed},
+    },
+    time::Duration,
+};
+
+use bytes::Bytes;
+
+use crate::{
+    error::Result,
+    platform::{BoxFuture, MaybeSend, MaybeSync},
+};
+
+#[cfg(feature = "local")]
+pub mod local;
+mod pages;
+mod permits;
+#[cfg(feature = "s3")]
+pub mod s3;
+
+pub use pages::{ListingNotes, Pages};
+pub use permits::{Permit, Permits};
+
+/// The most bytes one get may ask for: 8 MiB, the part size that S3 clients settled on
+/// (mountpoint-s3 `s3_crt_client.rs`); whole objects up to this size cost one request.
+pub const MAX_GET: u64 = 8 << 20;
+
+/// The longest key S3 and R2 allow, in bytes.
+pub const MAX_KEY: usize = 1024;
+
+/// The version of an object, as the server spells it but without quotes. Opaque.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ETag(pub Box<str>);
+
+/// One object of a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Object {
+    /// The key relative to the root of the bucket kind (the location's prefix is cut off).
+    pub key: String,
+    /// Bytes, as stored (before any content decoding).
+    pub size: u64,
+    /// The version that every get is pinned to.
+    pub etag: ETag,
+    /// Milliseconds since the Unix epoch, or `None` where the server gives none.
+    pub modified: Option<i64>,
+    /// The storage class says that it must be restored before it can be read.
+    pub archived: bool,
+}
+
+/// One request for a page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListRequest {
+    /// Only keys that start with this (relative to the root).
+    pub prefix: String,
+    /// Fold keys at the next `/` after the prefix into [`ListPage::prefixes`].
+    pub one_level: bool,
+    /// Only keys that sort after this one. Ignored when `token` is set.
+    pub start_after: Option<String>,
+    /// The token of the page before.
+    pub token: Option<String>,
+    /// At most this many keys; the server's own limit (1,000) if `None`.
+    pub max_keys: Option<u32>,
+}
+
+/// One page of keys.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ListPage {
+    /// In the order the server gave.
+    pub objects: Vec<Object>,
+    /// With `one_level`: what lies below, each ending in `/`, relative to the root.
+    pub prefixes: Vec<String>,
+    /// Keys that no request can name (not UTF-8), in percent form. Never dropped in silence.
+    pub unaddressable: Vec<String>,
+    /// Where the next page starts; `None` at the end.
+    pub next: Option<String>,
+    /// The server said that there is more (so a missing `next` is an error, not an end).
+    pub truncated: bool,
+}
+
+/// One request for bytes.
+#[derive(Clone, Debug)]
+pub struct GetRequest {
+    /// The object as listed: its key, size and ETag pin the answer.
+    pub object: Object,
+    /// Which bytes; not empty, inside the object, at most [`MAX_GET`] long.
+    pub range: Range<u64>,
+}
+
+/// The headers of an object that a listing does not carry.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Headers {
+    /// `Content-Encoding`, lower case, `identity` and `aws-chunked` removed.
+    pub content_encoding: Option<Box<str>>,
+    /// `Content-Type` as the server gave it.
+    pub content_type: Option<Box<str>>,
+}
+
+/// The bytes of one get, whole: exactly as long as the range asked for.
+#[derive(Clone, Debug)]
+pub struct Got {
+    /// The bytes.
+    pub bytes: Bytes,
+    /// What the response said about the object.
+    pub headers: Arc<Headers>,
+}
+
+/// What one operation has cost so far. Shared by everything that works for it.
+#[derive(Debug, Default)]
+pub struct Meter {
+    lists: AtomicU64,
+    gets: AtomicU64,
+    bytes: AtomicU64,
+    hits: AtomicU64,
+    retries: AtomicU64,
+}
+
+/// What an operation cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Cost {
+    /// List requests sent, retries included (R2 class A operations).
+    pub list_requests: u64,
+    /// Get requests sent, retries included (R2 class B operations).
+    pub get_requests: u64,
+    /// Body bytes received by gets.
+    pub bytes_fetched: u64,
+    /// Blocks answered by a cache instead of a get.
+    pub cache_hits: u64,
+    /// Of the requests, those that repeated a failed one.
+    pub retries: u64,
+}
+
+impl Meter {
+    /// One list request is about to be sent.
+    pub fn list(&self) {
+        self.lists.fetch_add(1, Relaxed);
+    }
+    /// One get request is about to be sent.
+    pub fn get(&self) {
+        self.gets.fetch_add(1, Relaxed);
+    }
+    /// Body bytes of a get arrived.
+    pub fn received(&self, bytes: u64) {
+        self.bytes.fetch_add(bytes, Relaxed);
+    }
+    /// A cache answered for a block.
+    pub fn hit(&self) {
+        self.hits.fetch_add(1, Relaxed);
+    }
+    /// The next request repeats a failed one.
+    pub fn retry(&self) {
+        self.retries.fetch_add(1, Relaxed);
+    }
+    /// What was counted so far.
+    pub fn cost(&self) -> Cost {
+        Cost {
+            list_requests: self.lists.load(Relaxed),
+            get_requests: self.gets.load(Relaxed),
+            bytes_fetched: self.bytes.load(Relaxed),
+            cache_hits: self.hits.load(Relaxed),
+            retries: self.retries.load(Relaxed),
+        }
+    }
+}
+
+/// The operation that a request is made for: who pays, and until when it is worth an answer.
+#[derive(Clone, Debug, Default)]
+pub struct Call {
+    /// Counts every request.
+    pub meter: Arc<Meter>,
+    /// On the platform's monotonic clock; no request or retry starts after it.
+    pub deadline: Option<Duration>,
+}
+
+/// A bucket, read-only by construction: it can list and get, and nothing else.
+///
+/// Both calls take a permit of the shared [`Permits`] for as long as they run, retry what is
+/// worth a retry, count each attempt in the call's meter, and answer an error whose kind says
+/// what to do. Dropping the future stops the request.
+pub trait Bucket: MaybeSend + MaybeSync + std::fmt::Debug {
+    /// A name for caches: the same for the same objects, different for others. A digest, never
+    /// the endpoint or bucket itself.
+    fn id(&self) -> BucketId;
+
+    /// Whether a second reader of the same (key, ETag) may be given the bytes of the first from
+    /// a cache on disk. A local directory says no: it is a disk already.
+    fn worth_disk_cache(&self) -> bool;
+
+    /// Whether this version may be kept in any cache. A local file modified within the last two
+    /// seconds may not: the next write can leave all of its times and its size as they are.
+    fn trusts(&self, object: &Object) -> bool;
+
+    /// One page of keys.
+    fn list(&self, call: &Call, request: ListRequest) -> BoxFuture<'_, Result<ListPage>>;
+
+    /// The bytes of one range of one version. Fails with [`Kind::Changed`] when the object is
+    /// no longer that version, also where the server ignores the condition, and never answers
+    /// fewer or other bytes than asked.
+    ///
+    /// [`Kind::Changed`]: crate::error::Kind::Changed
+    fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>>;
+}
+
+/// See [`Bucket::id`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct BucketId(pub u128);
+
+impl BucketId {
+    /// A digest of the parts that tell one bucket from another.
+    pub fn of(parts: &[&str]) -> Self {
+        Self(xxhash_rust::xxh3::xxh3_128(parts.join("\0").as_bytes()))
+    }
+}

@@ -1,0 +1,1 @@
+//! Whole-program tests, one binary: linking dominates the time of many small ones.
