@@ -222,7 +222,13 @@ impl Envelope {
             let reasons = self.skipped_by_reason.iter().map(|(r, n)| format!("{n} {}", r.as_str()));
             writeln!(out, "skipped: {}", reasons.collect::<Vec<_>>().join(", "))?;
             for skipped in &self.skipped {
-                writeln!(out, "  {} ({}): {}", skipped.path, skipped.reason.as_str(), skipped.detail)?;
+                writeln!(
+                    out,
+                    "  {} ({}): {}",
+                    skipped.path,
+                    skipped.reason.as_str(),
+                    skipped.detail
+                )?;
             }
         }
         if let Some(as_of) = self.as_of {

@@ -41,9 +41,10 @@ impl Cursor {
             Error::new(Kind::InvalidArgument, "the cursor is not one that was given out")
                 .hint("leave it out to start again")
         };
-        let bytes: Option<Vec<u8>> = (text.len() % 2 == 0 && text.is_ascii() && text.len() < 16 << 10)
-            .then(|| (0..text.len()).step_by(2))
-            .and_then(|at| at.map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect());
+        let bytes: Option<Vec<u8>> =
+            (text.len() % 2 == 0 && text.is_ascii() && text.len() < 16 << 10)
+                .then(|| (0..text.len()).step_by(2))
+                .and_then(|at| at.map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect());
         let cursor: Self =
             bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(wrong)?;
         if cursor.query != query {

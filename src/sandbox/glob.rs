@@ -99,7 +99,8 @@ impl VirtualSandbox {
         let options = GlobOptions { patterns, case_insensitive: args.case_insensitive, base };
         let globs = options.build()?;
         let op = self.op(Budget::default());
-        let scopes = globs.heads().iter().flat_map(|head| self.vfs.scopes_of_head(head));
+        let heads = globs.heads();
+        let scopes = heads.iter().flat_map(|head| self.vfs.scopes_of_head(head));
         let scopes = scopes.filter_map(|scope| match start {
             Some(start) => self.vfs.scope_from(scope, start),
             None => Some(scope),
@@ -169,8 +170,7 @@ impl Paths {
                 Ok(Some(batch)) => {
                     let globs = &self.globs;
                     // A marker is no file of its own (it is read as `%@`, and counted).
-                    let is_file =
-                        |e: &Entry| e.object.size > 0 || !e.object.key.ends_with('/');
+                    let is_file = |e: &Entry| e.object.size > 0 || !e.object.key.ends_with('/');
                     let matching =
                         batch.into_iter().filter(|e| is_file(e) && globs.matches(&e.path));
                     self.ready.extend(matching);

@@ -3,16 +3,12 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Scan, ScanEvent, ScanRequest, VirtualSandbox,
-    cursor::Cursor,
-    glob::OneOrMany,
+    Answer, Scan, ScanEvent, ScanRequest, VirtualSandbox, cursor::Cursor, glob::OneOrMany,
     list::limit,
 };
 use crate::{
     error::{Error, Kind, Result},
-    search::{
-        Case, Hit, HitKind, HitMode, Hits, PatternOptions, SearchOptions, SelectionOptions,
-    },
+    search::{Case, Hit, HitKind, HitMode, Hits, PatternOptions, SearchOptions, SelectionOptions},
     vfs::Budget,
 };
 

@@ -123,9 +123,12 @@ impl VirtualSandbox {
             result.push(entry);
         }
         if let (false, Some(after)) = (passed, &after) {
-            return Err(Error::new(Kind::InvalidArgument, "the cursor's place is gone: it was deleted")
-                .at(after.path.as_str())
-                .hint("leave the cursor out to start again"));
+            return Err(Error::new(
+                Kind::InvalidArgument,
+                "the cursor's place is gone: it was deleted",
+            )
+            .at(after.path.as_str())
+            .hint("leave the cursor out to start again"));
         }
         let mut envelope = entries.envelope();
         envelope.matched = result.len() as u64;
@@ -290,10 +293,9 @@ pub(super) fn limit(asked: Option<u64>, default: u64, most: u64) -> Result<u64> 
     match asked {
         None => Ok(default),
         Some(limit) if (1..=most).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Error::new(
-            Kind::InvalidArgument,
-            format!("the limit {limit} is out of bounds"),
-        )
-        .hint(format!("give a number from 1 to {most}"))),
+        Some(limit) => {
+            Err(Error::new(Kind::InvalidArgument, format!("the limit {limit} is out of bounds"))
+                .hint(format!("give a number from 1 to {most}")))
+        }
     }
 }

@@ -17,9 +17,7 @@ mod stat;
 
 use std::time::Duration;
 
-pub use answer::{
-    Answer, Envelope, Incomplete, NAMED_SKIPS, Reason, SkipReason, Skipped, utc,
-};
+pub use answer::{Answer, Envelope, Incomplete, NAMED_SKIPS, Reason, SkipReason, Skipped, utc};
 pub use board::ScanEvent;
 pub use glob::{GlobArgs, GlobResult, Paths};
 pub use grep::{FileHits, GrepArgs, GrepResult, HitLine, OutputMode};
@@ -98,7 +96,11 @@ impl VirtualSandbox {
     ///
     /// # Errors
     /// [`Kind::InvalidArgument`] for an unknown tool or argument, and what the tool fails with.
-    pub async fn call(&self, name: &str, arguments: serde_json::Value) -> Result<serde_json::Value> {
+    pub async fn call(
+        &self,
+        name: &str,
+        arguments: serde_json::Value,
+    ) -> Result<serde_json::Value> {
         match name {
             "list" => to_json(self.list(from_json(name, arguments)?).await?),
             "stat" => to_json(self.stat(from_json(name, arguments)?).await?),

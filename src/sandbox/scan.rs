@@ -23,9 +23,11 @@ use crate::{
     cache::Use,
     error::{Error, Kind, Result},
     platform::Task,
-    search::{Found, Pattern, PatternOptions, Report, SearchOptions, Selection, error_of,
-        SelectionOptions},
-    vfs::{Budget, Codec, Entry, Op, Scope, Target, Vfs, Walk},
+    search::{
+        Found, Pattern, PatternOptions, Report, SearchOptions, Selection, SelectionOptions,
+        report::error_of,
+    },
+    vfs::{Budget, Compression, Entry, Op, Scope, Target, Vfs, Walk},
 };
 
 /// Objects under way at once, the front one included. Wide enough to keep every request permit
@@ -288,7 +290,7 @@ impl<R: Report> Driver<R> {
     fn share(&self, entry: &Entry) -> u32 {
         let size = entry.object.size;
         let ranges = if size <= MAX_GET { size } else { 2 * MAX_GET };
-        let compressed = Codec::of_name(&entry.path).is_some();
+        let compressed = Compression::of_path(&entry.path).is_some();
         let heap = self.request.search.heap_limit as u64;
         let buffer = if compressed { heap } else { size.min(heap) };
         let units = (ranges + buffer).div_ceil(UNIT).clamp(1, self.budget);
@@ -410,8 +412,7 @@ fn search_one<R: Report>(
     };
     searcher.set_binary_detection(search.binary_detection(explicit));
     let mut lane = Lane { board, n };
-    let found =
-        report.search(pattern, &mut searcher, &path, haystack, &mut lane);
+    let found = report.search(pattern, &mut searcher, &path, haystack, &mut lane);
     // A searcher keeps the largest buffer it ever needed: let a grown one go.
     let grown = found.as_ref().map_or(true, |found| found.searched_bytes > KEPT_BUFFER);
     if !grown {

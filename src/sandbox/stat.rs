@@ -5,7 +5,11 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Envelope, VirtualSandbox, close};
-use crate::{error::Result, tree::Report, vfs::{Budget, Stat}};
+use crate::{
+    error::Result,
+    tree::Report,
+    vfs::{Budget, Stat},
+};
 
 /// Arguments of `stat`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]

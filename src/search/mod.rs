@@ -3,10 +3,9 @@
 //! Writing a second grep that is "nearly ripgrep" is easy and useless: what differs is found by
 //! the user. So matching is done by ripgrep's own crates, and this folder decides only what they
 //! leave to the program around them: which objects are asked ([`Selection`], [`Globs`]), what the
-//! patterns become ([`PatternOptions`] → [`Pattern`]), how bytes reach the searcher ([`Fill`],
-//! [`decode`]), and what a search hands on ([`Report`], of which [`Hits`] is the typed one).
+//! patterns become ([`PatternOptions`] → [`Pattern`]), how bytes reach the searcher ([`Fill`]),
+//! and what a search hands on ([`Report`], of which [`Hits`] is the typed one).
 
-pub mod decode;
 mod fault;
 pub mod fill;
 pub mod glob;

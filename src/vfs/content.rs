@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 
 use super::{
     Entry, Op, Vfs,
-    decode::{Codec, Decoder},
+    decode::{Compression, Decoder, MAX_DECODED, decoder},
 };
 use crate::{
     bucket::{Headers, MAX_GET},
@@ -66,7 +66,13 @@ impl Vfs {
         }
     }
 
-    async fn open_version(&self, op: &Op, entry: &Entry, usage: Use, first: u64) -> Result<Content> {
+    async fn open_version(
+        &self,
+        op: &Op,
+        entry: &Entry,
+        usage: Use,
+        first: u64,
+    ) -> Result<Content> {
         let end = entry.object.size.min(first.min(MAX_GET));
         let blocks = self.range(op, entry, 0..end, usage).await?;
         Ok(Content {
@@ -112,17 +118,14 @@ impl Content {
         self.first.first().map_or(&[], |chunk| chunk)
     }
 
-    /// What must be undone before the bytes are text: the `Content-Encoding`, and, `by_name`, a
-    /// `.gz` or `.zst` ending whose content really is such a stream.
-    pub fn codecs(&self, by_name: bool) -> Vec<Codec> {
-        let stored = self.headers.content_encoding.as_deref().and_then(Codec::of_encoding);
-        let named = by_name
-            .then(|| Codec::of_name(&self.entry.path))
-            .flatten()
-            // Under a content encoding the inner bytes are not at hand: trust them to be plain,
-            // which is what tools that set both upload.
-            .filter(|codec| stored.is_none() && codec.starts(self.head()));
-        stored.into_iter().chain(named).collect()
+    /// What must be undone before the bytes are text: the `Content-Encoding`, or, `by_name`, a
+    /// `.gz` or `.zst` ending whose content really is such data.
+    pub fn compression(&self, by_name: bool) -> Option<Compression> {
+        // An object with both is one compressed stream: that is what the tools that set the
+        // encoding by the ending upload.
+        let stored = self.headers.content_encoding.as_deref().and_then(Compression::of_encoding);
+        let named = || Compression::of_path(&self.entry.path).filter(|c| c.starts(self.head()));
+        stored.or_else(|| by_name.then(named).flatten())
     }
 
     /// The stored bytes after the first range, as a task that feeds them.
@@ -150,7 +153,7 @@ impl Content {
     ///
     /// Without threads nothing may: there all bytes are fetched now, if they are at most `bound`.
     pub async fn haystack(self, by_name: bool, bound: u64) -> Result<Haystack> {
-        let codecs = self.codecs(by_name);
+        let compression = self.compression(by_name);
         let whole = self.first_len() == self.entry.object.size;
         let stored = if whole {
             Stored { ready: self.first.into(), feed: None }
@@ -160,7 +163,12 @@ impl Content {
         } else {
             Stored { ready: self.gather(bound).await?.into(), feed: None }
         };
-        Ok(Haystack { reader: Decoder::stack(stored, &codecs) })
+        Ok(match compression {
+            None => Haystack::Stored(stored),
+            Some(compression) => {
+                Haystack::Decoded(Box::new(decoder(compression, stored, MAX_DECODED)))
+            }
+        })
     }
 
     async fn gather(self, bound: u64) -> Result<Vec<Bytes>> {
@@ -197,7 +205,7 @@ impl Content {
 
     /// The content as a person means it, decoded, in chunks.
     pub fn stream(self, by_name: bool, bound: u64) -> ByteStream {
-        if self.codecs(by_name).is_empty() {
+        if self.compression(by_name).is_none() {
             return ByteStream(Streaming::Stored {
                 ranges: Box::new(self.ranges(STEP)),
                 ready: VecDeque::new(),
@@ -274,7 +282,7 @@ struct Feed {
 
 /// Stored bytes as a blocking reader.
 #[derive(Debug)]
-pub(super) struct Stored {
+pub struct Stored {
     ready: VecDeque<Bytes>,
     feed: Option<Feed>,
 }
@@ -305,13 +313,19 @@ impl Read for Stored {
 /// The decoded content of an object as a reader for synchronous search. Dropping it stops the
 /// fetching.
 #[derive(Debug)]
-pub struct Haystack {
-    reader: Decoder<Stored>,
+pub enum Haystack {
+    /// As stored.
+    Stored(Stored),
+    /// Decompressed on the way.
+    Decoded(Box<Decoder<Stored>>),
 }
 
 impl Read for Haystack {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        self.reader.read(buf)
+        match self {
+            Self::Stored(stored) => stored.read(buf),
+            Self::Decoded(decoder) => decoder.read(buf),
+        }
     }
 }
 
@@ -368,13 +382,17 @@ impl ByteStream {
 }
 
 /// Decodes on a thread that may block, or at once where there are none.
-async fn decoding(content: Content, by_name: bool, bound: u64) -> Result<mpsc::Receiver<Result<Bytes>>> {
+async fn decoding(
+    content: Content,
+    by_name: bool,
+    bound: u64,
+) -> Result<mpsc::Receiver<Result<Bytes>>> {
     let path = content.entry.path.clone();
     let platform = content.vfs.platform().clone();
     let threads = platform.has_threads();
     let mut haystack = content.haystack(by_name, bound).await?;
     // Without threads nobody takes chunks out while they are put in: make room for all.
-    let room = if threads { 4 } else { (super::MAX_DECODED as usize).div_ceil(DECODED_CHUNK) + 2 };
+    let room = if threads { 4 } else { (MAX_DECODED as usize).div_ceil(DECODED_CHUNK) + 2 };
     let (sender, receiver) = mpsc::channel(room);
     let send = move |chunk| match threads {
         true => sender.blocking_send(chunk).is_ok(),

@@ -71,7 +71,7 @@ impl Vfs {
     /// Reads a window of lines of `entry`.
     pub async fn lines(&self, op: &Op, entry: Entry, request: WindowRequest) -> Result<LineWindow> {
         let content = self.open(op, entry, Use::Read, STEP).await?;
-        if content.codecs(request.by_name).is_empty() && !is_utf16(content.head()) {
+        if content.compression(request.by_name).is_none() && !is_utf16(content.head()) {
             return self.stored_lines(op, content, request).await;
         }
         let (entry, changed) = (content.entry.clone(), content.changed);

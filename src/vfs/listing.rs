@@ -155,11 +155,8 @@ impl Vfs {
         let mut has_dir = objects.iter().any(|o| o.key.starts_with(dir));
         if !has_dir && truncated {
             // Names such as `a-` sort between `a` and `a/` and can fill the whole page.
-            let request = ListRequest {
-                prefix: dir.to_owned(),
-                max_keys: Some(1),
-                ..ListRequest::default()
-            };
+            let request =
+                ListRequest { prefix: dir.to_owned(), max_keys: Some(1), ..ListRequest::default() };
             let page = self.bucket(mount).list(&op.call, request).await?;
             has_dir = !page.objects.is_empty() || !page.unaddressable.is_empty();
         }
@@ -168,12 +165,7 @@ impl Vfs {
 
     /// The first page of the keys that start with `prefix`, and whether there are more. A page
     /// that holds them all is kept as a snapshot.
-    async fn first_page(
-        &self,
-        op: &Op,
-        mount: usize,
-        prefix: &str,
-    ) -> Result<(Vec<Object>, bool)> {
+    async fn first_page(&self, op: &Op, mount: usize, prefix: &str) -> Result<(Vec<Object>, bool)> {
         let (began, listed_at) = (self.0.platform.monotonic(), self.now_ms());
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
         let page = self.bucket(mount).list(&op.call, request).await?;
@@ -191,9 +183,8 @@ impl Vfs {
     ///
     /// # Errors
     /// [`Kind::NotFound`] when it is gone.
-    pub(super) async fn look_again(&self, op: &Op, entry: &Entry) -> Result<Entry> {
-        let request =
-            ListRequest { prefix: entry.object.key.clone(), ..ListRequest::default() };
+    pub(crate) async fn look_again(&self, op: &Op, entry: &Entry) -> Result<Entry> {
+        let request = ListRequest { prefix: entry.object.key.clone(), ..ListRequest::default() };
         let page = self.bucket(entry.mount).list(&op.call, request).await?;
         match page.objects.into_iter().find(|o| o.key == entry.object.key) {
             Some(object) => Ok(self.entry(entry.mount, object)),
@@ -228,7 +219,7 @@ impl Vfs {
     }
 
     /// "Nothing is here", with suggestions or with the command that shows what is.
-    pub(super) fn missing(&self, path: &str, names: &[String]) -> Error {
+    pub(crate) fn missing(&self, path: &str, names: &[String]) -> Error {
         let error = Error::new(Kind::NotFound, "there is no such file or directory").at(path);
         match names {
             [] => error.hint("list the directory above it to see what is there"),

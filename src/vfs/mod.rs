@@ -26,7 +26,7 @@ use std::{
 };
 
 pub use content::{Content, Haystack};
-pub use decode::{Codec, MAX_DECODED};
+pub use decode::{Compression, MAX_DECODED};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub use stat::{ListedEntry, Stat};

@@ -56,7 +56,8 @@ impl Vfs {
             Target::Above(path) => Ok(Stat::Dir(with_slash(path))),
             Target::File { entry, also_dir } => Ok(Stat::File { entry, also_dir }),
             Target::Dir { mount, prefix, known } => {
-                let known = known || prefix.is_empty() || self.dir_exists(op, mount, &prefix).await?;
+                let known =
+                    known || prefix.is_empty() || self.dir_exists(op, mount, &prefix).await?;
                 match known {
                     true => Ok(Stat::Dir(self.dir_path(mount, &prefix))),
                     false => Err(self.missing(path, &[])),
@@ -69,11 +70,8 @@ impl Vfs {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
         }
-        let request = ListRequest {
-            prefix: prefix.to_owned(),
-            max_keys: Some(1),
-            ..ListRequest::default()
-        };
+        let request =
+            ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
         let page = self.bucket(mount).list(&op.call, request).await?;
         Ok(!page.objects.is_empty() || !page.unaddressable.is_empty())
     }

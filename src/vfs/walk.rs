@@ -150,10 +150,8 @@ impl Walk {
             self.used(snapshot.clone());
             return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
         }
-        let request =
-            ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
-        let pages =
-            Pages::new(vfs.bucket(scope.mount).clone(), self.op.call.clone(), request);
+        let request = ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
+        let pages = Pages::new(vfs.bucket(scope.mount).clone(), self.op.call.clone(), request);
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
@@ -251,8 +249,7 @@ impl Walk {
         self.vfs.keep(scope.mount, began, whole.clone());
         self.used(whole.clone());
         if collecting {
-            self.current =
-                Some(Current::Kept { mount: scope.mount, snapshot: whole, scope, skip });
+            self.current = Some(Current::Kept { mount: scope.mount, snapshot: whole, scope, skip });
         }
     }
 
