@@ -8,7 +8,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use crate::support::{BUCKET, Fault, Order, Quirk, Rule, Stored, TestServer};
+use crate::support::{BUCKET, Fault, Order, Quirk, Rule, Stored, TestServer, proxy::DelayProxy};
 
 /// One request on a connection of its own: the head, and the body as far as it came.
 async fn ask(
@@ -248,4 +248,38 @@ async fn listings_that_lie() {
     server.faults().quirk(Quirk::DoubledKeys);
     let doubled = keys(&ask(&server, &page(&first), "").await);
     assert_eq!(doubled, ["2", "3", "3", "4", "5", "5"]);
+}
+
+#[tokio::test]
+async fn the_proxy_adds_a_round_trip_to_each_turn_and_one_more_to_a_connection() {
+    let server = open().await;
+    let content = "0123456789abcdef".repeat(200_000);
+    server.store().put("k", content.clone());
+    let round_trip = Duration::from_millis(60);
+    let proxy = DelayProxy::start(0, server.address(), round_trip).await.expect("a free port");
+    let mut socket = TcpStream::connect(proxy.address()).await.expect("a connection");
+    let turn = format!("GET /{BUCKET}/k HTTP/1.1\r\nhost: x\r\nrange: bytes=0-0\r\n\r\n");
+    let mut times = Vec::new();
+    for _ in 0..2 {
+        let begin = Instant::now();
+        socket.write_all(turn.as_bytes()).await.expect("a request");
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\n0") {
+            let read = socket.read_buf(&mut answer).await.expect("an answer");
+            assert_ne!(read, 0, "{}", String::from_utf8_lossy(&answer));
+        }
+        times.push(begin.elapsed());
+    }
+    // Never less than it promises; more only by what a busy machine adds.
+    assert!((120..400).contains(&times[0].as_millis()), "connection and turn: {times:?}");
+    assert!((60..300).contains(&times[1].as_millis()), "one turn: {times:?}");
+
+    // More than the window, whole and in order, and the close comes after the bytes.
+    let mut socket = TcpStream::connect(proxy.address()).await.expect("a connection");
+    let whole = turn.replace("range: bytes=0-0", "connection: close");
+    socket.write_all(whole.as_bytes()).await.expect("a request");
+    let mut answer = Vec::new();
+    socket.read_to_end(&mut answer).await.expect("an answer");
+    assert!(answer.ends_with(content.as_bytes()));
+    assert_eq!(proxy.connections(), 2);
 }

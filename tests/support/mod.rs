@@ -12,6 +12,8 @@
 pub(crate) mod counts;
 pub(crate) mod faults;
 mod protocol;
+#[path = "../../benches/proxy.rs"]
+pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod store;
 
