@@ -1,1 +1,6 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
+
+// Not every helper is needed by every build of the tests.
+mod loopback;
+#[allow(dead_code, unused_imports)]
+mod support;

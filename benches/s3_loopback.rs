@@ -1,0 +1,68 @@
+//! The loopback S3 server as a program, for benchmarks and trials by hand.
+
+// The program needs a part of what the tests need.
+#[allow(dead_code, unused_imports)]
+#[path = "../tests/support/mod.rs"]
+mod support;
+
+use std::{path::PathBuf, process::ExitCode, time::Duration};
+
+use clap::Parser;
+use support::{ACCESS_KEY, BUCKET, Quirk, SECRET_KEY, TestServer};
+
+/// Serves a directory over the S3 protocol on 127.0.0.1 and prints what was asked at the end.
+#[derive(Parser)]
+struct Arguments {
+    /// The directory whose files are the objects.
+    #[arg(long)]
+    dir: Option<PathBuf>,
+    /// Makes this many small objects instead of, or beside, the directory's.
+    #[arg(long, default_value_t = 0)]
+    objects: u64,
+    /// The port; 0 is any free one.
+    #[arg(long, default_value_t = 0)]
+    port: u16,
+    /// Milliseconds that each request waits for its answer.
+    #[arg(long, default_value_t = 0)]
+    delay_ms: u64,
+    /// Takes any signature, or none.
+    #[arg(long)]
+    open: bool,
+}
+
+#[tokio::main(flavor = "current_thread")]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let server = match TestServer::listen(arguments.port) {
+        Ok(server) => server,
+        Err(error) => {
+            eprintln!("cannot listen on port {}: {error}", arguments.port);
+            return ExitCode::from(2);
+        }
+    };
+    if let Some(dir) = &arguments.dir
+        && let Err(error) = server.store().load(dir)
+    {
+        eprintln!("cannot load {}: {error}", dir.display());
+        return ExitCode::from(2);
+    }
+    server.store().fill((0..arguments.objects).map(|n| {
+        (format!("made/{:03}/{n:07}.txt", n % 100), format!("object {n}\nneedle {}\n", n % 7))
+    }));
+    server.faults().delay(Duration::from_millis(arguments.delay_ms));
+    if arguments.open {
+        server.faults().quirk(Quirk::Open);
+    }
+    println!("AWS_ENDPOINT_URL_S3={}", server.url());
+    println!("AWS_ACCESS_KEY_ID={ACCESS_KEY}");
+    println!("AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
+    println!("AWS_REGION=us-east-1");
+    println!("R2VFS_BUCKET=s3://{BUCKET}");
+    eprintln!("{} objects; Ctrl-C ends it", server.store().len());
+    if let Err(error) = tokio::signal::ctrl_c().await {
+        eprintln!("cannot wait for Ctrl-C: {error}");
+        return ExitCode::from(2);
+    }
+    eprintln!("{:#?}", server.counts());
+    ExitCode::SUCCESS
+}
