@@ -2,5 +2,7 @@
 
 // Not every helper is needed by every build of the tests.
 mod loopback;
+mod requests;
+mod workload;
 #[allow(dead_code, unused_imports)]
 mod support;
