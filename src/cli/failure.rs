@@ -66,6 +66,14 @@ impl Failures {
         }
     }
 
+    /// Tells a problem with what to do next, and goes on.
+    pub(super) fn tell(&mut self, error: &Error) {
+        self.count += 1;
+        if !self.silent && self.count <= PRINTED {
+            tell(error);
+        }
+    }
+
     /// Remembers a problem that was told in another way.
     pub(super) fn count(&mut self) {
         self.count += 1;
