@@ -7,6 +7,7 @@
 
 mod answer;
 mod board;
+mod bytes;
 mod cursor;
 mod glob;
 mod grep;
