@@ -15,30 +15,30 @@ use std::{
 use futures_util::future::{AbortHandle, abortable};
 use tokio::sync::oneshot;
 
-/// `Send` where the platform has threads, nothing where it has none.
+// `Send` where the platform has threads, nothing where it has none.
 #[cfg(not(target_family = "wasm"))]
 mod maybe {
+    #![allow(missing_docs, reason = "documented where they are re-exported")]
     pub trait MaybeSend: Send {}
     impl<T: Send + ?Sized> MaybeSend for T {}
     pub trait MaybeSync: Sync {}
     impl<T: Sync + ?Sized> MaybeSync for T {}
     pub type BoxFuture<'a, T> = futures_util::future::BoxFuture<'a, T>;
-    pub type BoxStream<'a, T> = futures_util::stream::BoxStream<'a, T>;
     pub type Job = Box<dyn FnOnce() + Send>;
     pub type Hook<A, R> = Box<dyn Fn(A) -> R + Send + Sync>;
 }
 #[cfg(target_family = "wasm")]
 mod maybe {
+    #![allow(missing_docs, reason = "documented where they are re-exported")]
     pub trait MaybeSend {}
     impl<T: ?Sized> MaybeSend for T {}
     pub trait MaybeSync {}
     impl<T: ?Sized> MaybeSync for T {}
     pub type BoxFuture<'a, T> = futures_util::future::LocalBoxFuture<'a, T>;
-    pub type BoxStream<'a, T> = futures_util::stream::LocalBoxStream<'a, T>;
     pub type Job = Box<dyn FnOnce()>;
     pub type Hook<A, R> = Box<dyn Fn(A) -> R>;
 }
-pub use maybe::{BoxFuture, BoxStream, Hook, Job, MaybeSend, MaybeSync};
+pub use maybe::{BoxFuture, Hook, Job, MaybeSend, MaybeSync};
 
 /// The functions a platform must bring. All but `run_blocking` are required.
 pub struct Hooks {

@@ -1,1 +1,1 @@
-//! Being written.
+//! A directory as a bucket, so that everything works with no server at all.

@@ -1,1 +1,211 @@
-//! (being written)
+//! Joins buckets, trees and the cache into one file tree that is live.
+//!
+//! The obvious way copies a listing once and answers from it until somebody asks for a refresh;
+//! that is how rivals came to hide new keys. [`Vfs`] answers every operation from a listing that
+//! is as fresh as [`Freshness`] asks for, shares it with whoever asks in that time, and pins
+//! every read to the version that the listing named.
+//!
+//! - [`Op`]: one operation: who pays, since when, until when
+//! - [`Target`]: what a path means ([`Vfs::resolve`])
+//! - [`Walk`]: the files under some prefixes, in path order, while they are still being listed
+//! - [`Content`]: the bytes of one version, by ranges, decoded
+//! - [`LineWindow`]: some lines of an object, without reading it from its start each time
+
+mod content;
+mod decode;
+mod lines;
+mod listing;
+mod marks;
+mod scopes;
+mod stat;
+mod walk;
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+pub use content::{Content, Haystack};
+pub use decode::{Compression, MAX_DECODED};
+pub use lines::{Line, LineWindow, WindowRequest};
+pub use listing::Target;
+pub use stat::{ListedEntry, Stat};
+pub use walk::{Scope, Walk};
+
+use self::{listing::Listings, marks::Marks};
+use crate::{
+    bucket::{Bucket, Call, Meter, Object},
+    cache::Cache,
+    error::{Error, Kind, Result},
+    platform::Platform,
+    tree::MountTable,
+};
+
+/// How old a listing may be when an operation answers from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Freshness {
+    /// Each operation lists anew. The default: the answer is what the bucket holds now.
+    Strict,
+    /// A listing that began at most this long before the operation will do.
+    Bounded(Duration),
+    /// Any listing taken before will do; one is taken only where there is none.
+    Snapshot,
+}
+
+/// A bucket at a place in the tree.
+#[derive(Clone, Debug)]
+pub struct Mount {
+    /// Canonical directory path: `/`, or `/kb`.
+    pub point: String,
+    /// Where its objects come from.
+    pub bucket: Arc<dyn Bucket>,
+}
+
+/// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Op {
+    /// Handed to every request.
+    pub call: Call,
+    /// On the platform's monotonic clock. A listing begun later is live for this operation.
+    pub started: Duration,
+    /// Work stops when it would cost more.
+    pub budget: Budget,
+}
+
+/// What an operation may cost. Requests under way when it is reached are finished, so it can be
+/// overrun by as many as run side by side.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Budget {
+    /// From the start of the operation.
+    pub time: Option<Duration>,
+    /// List and get requests together.
+    pub requests: Option<u64>,
+    /// Body bytes fetched.
+    pub bytes: Option<u64>,
+}
+
+impl Op {
+    /// Fails once the deadline has passed or the budget is spent.
+    pub(crate) fn check(&self, platform: &Platform) -> Result<()> {
+        match self.call.deadline {
+            Some(deadline) if platform.monotonic() >= deadline => {
+                Err(Error::new(Kind::Deadline, "the time for this operation is over")
+                    .hint("narrow the path or the glob, or allow more time"))
+            }
+            _ => self.check_budget(),
+        }
+    }
+
+    fn check_budget(&self) -> Result<()> {
+        let cost = self.call.meter.cost();
+        let requests = cost.list_requests + cost.get_requests;
+        let spent = match (self.budget.requests, self.budget.bytes) {
+            (Some(most), _) if requests >= most => format!("the budget of {most} requests"),
+            (_, Some(most)) if cost.bytes_fetched >= most => {
+                format!("the budget of {most} bytes")
+            }
+            _ => return Ok(()),
+        };
+        Err(Error::new(Kind::Budget, format!("{spent} is spent"))
+            .hint("narrow the path or the glob, or allow more"))
+    }
+}
+
+/// One object at its place in the tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Index of the mount it belongs to.
+    pub mount: usize,
+    /// Its canonical file path, mount point included.
+    pub path: String,
+    /// The object as listed.
+    pub object: Object,
+}
+
+/// The tree. Cheap to clone; clones share listings and the cache.
+#[derive(Clone, Debug)]
+pub struct Vfs(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    mounts: Vec<Mount>,
+    table: MountTable,
+    cache: Cache,
+    platform: Platform,
+    freshness: Freshness,
+    listings: Mutex<Listings>,
+    marks: Mutex<Marks>,
+}
+
+impl Vfs {
+    /// Joins `mounts` into one tree.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] when a mount point is malformed, doubled, or inside another.
+    pub fn new(
+        mut mounts: Vec<Mount>,
+        cache: Cache,
+        platform: Platform,
+        freshness: Freshness,
+    ) -> Result<Self> {
+        let table = MountTable::new(mounts.iter().map(|m| m.point.clone()).collect())?;
+        // The table sorts by path, which is the order of every answer.
+        mounts.sort_by(|a, b| a.point.trim_end_matches('/').cmp(b.point.trim_end_matches('/')));
+        let listings = Mutex::new(Listings::new(mounts.len()));
+        Ok(Self(Arc::new(Inner {
+            mounts,
+            table,
+            cache,
+            platform,
+            freshness,
+            listings,
+            marks: Mutex::new(Marks::new()),
+        })))
+    }
+
+    /// Starts an operation that may cost `budget`.
+    pub fn op(&self, budget: Budget) -> Op {
+        let started = self.0.platform.monotonic();
+        Op {
+            call: Call {
+                meter: Arc::new(Meter::default()),
+                deadline: budget.time.map(|time| started + time),
+            },
+            started,
+            budget,
+        }
+    }
+
+    /// The platform this tree runs on.
+    pub fn platform(&self) -> &Platform {
+        &self.0.platform
+    }
+
+    /// The cache that this tree reads through.
+    pub fn cache(&self) -> &Cache {
+        &self.0.cache
+    }
+
+    fn bucket(&self, mount: usize) -> &Arc<dyn Bucket> {
+        &self.0.mounts[mount].bucket
+    }
+
+    fn entry(&self, mount: usize, object: Object) -> Entry {
+        let path = self.0.table.join(mount, &crate::tree::encode(&object.key));
+        Entry { mount, path, object }
+    }
+
+    fn listings(&self) -> MutexGuard<'_, Listings> {
+        // The guarded values are replaced whole, so a panic elsewhere leaves them sound.
+        self.0.listings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn marks(&self) -> MutexGuard<'_, Marks> {
+        self.0.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// `unix milliseconds` of the wall clock.
+    fn now_ms(&self) -> i64 {
+        i64::try_from(self.0.platform.wall_clock().as_millis()).unwrap_or(i64::MAX)
+    }
+}

@@ -1,0 +1,291 @@
+//! What every answer says about itself.
+//!
+//! An empty result means nothing unless the reader knows what was looked at. Every operation
+//! ends with an [`Envelope`]: whether the answer is whole, what was passed over and why, as of
+//! when, at what cost, and where to go on.
+
+use std::{collections::BTreeMap, fmt::Write as _};
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    bucket::Cost,
+    error::{Error, Kind},
+};
+
+/// Skipped objects named one by one in an envelope; the rest are only counted.
+pub const NAMED_SKIPS: usize = 100;
+
+/// A result with its envelope.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Answer<T> {
+    /// What was asked for.
+    #[serde(flatten)]
+    pub result: T,
+    /// What the result is worth.
+    pub envelope: Envelope,
+}
+
+/// What an answer is worth.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Envelope {
+    /// Nothing that was asked for is missing.
+    pub complete: bool,
+    /// Why the answer is not complete.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub incomplete: Vec<Incomplete>,
+    /// Objects that the listings gave.
+    pub listed: u64,
+    /// Objects whose content was searched, to the end or to a limit.
+    pub searched: u64,
+    /// Objects with a match, or entries found.
+    pub matched: u64,
+    /// The first objects that were passed over, [`NAMED_SKIPS`] at most.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub skipped: Vec<Skipped>,
+    /// All objects that were passed over, by reason.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped_by_reason: BTreeMap<SkipReason, u64>,
+    /// When the oldest listing used began: milliseconds since the Unix epoch.
+    pub as_of: Option<i64>,
+    /// Requests and bytes.
+    pub cost: Cost,
+    /// Milliseconds from the start of the operation to its end.
+    pub elapsed_ms: u64,
+    /// Hand this back to go on where the answer stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+    /// What else a reader should know.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
+}
+
+/// One reason why an answer is not complete.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Incomplete {
+    /// The class of reason.
+    pub reason: Reason,
+    /// In words.
+    pub detail: String,
+}
+
+/// Why an answer is not complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum Reason {
+    /// The limit on results was reached.
+    Limit,
+    /// The time was over.
+    Deadline,
+    /// The budget of requests or bytes was spent.
+    Budget,
+    /// Something failed.
+    Error,
+    /// The caller stopped it.
+    Cancelled,
+}
+
+/// An object that was passed over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Skipped {
+    /// Its canonical path.
+    pub path: String,
+    /// The class of reason.
+    pub reason: SkipReason,
+    /// In words.
+    pub detail: String,
+}
+
+/// Why an object was passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+#[non_exhaustive]
+pub enum SkipReason {
+    /// A NUL byte ended the search, as in ripgrep. The answer stays complete by that rule.
+    Binary,
+    /// A line, a multi-line search or a decompression needs more than its bound.
+    TooLarge,
+    /// The compressed data is broken.
+    Undecodable,
+    /// It changed while it was read, after some of its results were given out.
+    Changed,
+    /// The credentials do not allow reading it.
+    Forbidden,
+    /// It is in an archive class.
+    Archived,
+    /// It was deleted after it was listed, or nothing is at the path.
+    NotFound,
+    /// Reading failed after all retries.
+    Failed,
+}
+
+impl SkipReason {
+    /// The reason behind an error.
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            Kind::TooLarge => Self::TooLarge,
+            Kind::Undecodable => Self::Undecodable,
+            Kind::Changed => Self::Changed,
+            Kind::Forbidden | Kind::Credentials => Self::Forbidden,
+            Kind::Archived => Self::Archived,
+            Kind::NotFound => Self::NotFound,
+            _ => Self::Failed,
+        }
+    }
+
+    /// In words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Binary => "binary",
+            Self::TooLarge => "too large",
+            Self::Undecodable => "undecodable",
+            Self::Changed => "changed",
+            Self::Forbidden => "forbidden",
+            Self::Archived => "archived",
+            Self::NotFound => "not found",
+            Self::Failed => "failed",
+        }
+    }
+
+    /// Whether passing it over leaves a hole in the answer.
+    pub fn leaves_a_hole(self) -> bool {
+        self != Self::Binary
+    }
+}
+
+impl Envelope {
+    /// Records that an object was passed over.
+    pub fn skip(&mut self, path: &str, reason: SkipReason, detail: impl Into<String>) {
+        *self.skipped_by_reason.entry(reason).or_default() += 1;
+        if self.skipped.len() < NAMED_SKIPS {
+            self.skipped.push(Skipped { path: path.to_owned(), reason, detail: detail.into() });
+        }
+    }
+
+    /// Records why the answer is not complete, each reason once.
+    pub fn lacks(&mut self, reason: Reason, detail: impl Into<String>) {
+        let detail = detail.into();
+        if !self.incomplete.iter().any(|i| i.reason == reason && i.detail == detail) {
+            self.incomplete.push(Incomplete { reason, detail });
+        }
+    }
+
+    /// Records an error that ended the work or a part of it.
+    pub fn failed(&mut self, error: &Error) {
+        let reason = match error.kind() {
+            Kind::Deadline => Reason::Deadline,
+            Kind::Budget => Reason::Budget,
+            Kind::Cancelled => Reason::Cancelled,
+            _ => Reason::Error,
+        };
+        self.lacks(reason, error.to_string());
+    }
+
+    /// Settles `complete` from what was recorded.
+    pub fn settle(&mut self) {
+        let holes: u64 =
+            self.skipped_by_reason.iter().filter(|(r, _)| r.leaves_a_hole()).map(|(_, n)| n).sum();
+        if holes > 0 {
+            self.lacks(Reason::Error, format!("{holes} objects could not be searched or read"));
+        }
+        self.complete = self.incomplete.is_empty();
+    }
+
+    /// Whether something failed, as opposed to a limit that was asked for.
+    pub fn has_failed(&self) -> bool {
+        self.incomplete.iter().any(|i| i.reason != Reason::Limit)
+    }
+
+    /// The envelope for a person, several lines.
+    pub fn in_words(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String cannot fail.
+        let _ = self.write_words(&mut text);
+        text
+    }
+
+    fn write_words(&self, out: &mut String) -> std::fmt::Result {
+        match self.complete {
+            true => writeln!(out, "complete: yes")?,
+            false => {
+                let why: Vec<_> = self.incomplete.iter().map(|i| i.detail.as_str()).collect();
+                writeln!(out, "complete: NO, {}", why.join("; "))?;
+            }
+        }
+        writeln!(
+            out,
+            "objects: {} listed, {} searched, {} matched",
+            self.listed, self.searched, self.matched
+        )?;
+        if !self.skipped_by_reason.is_empty() {
+            let reasons = self.skipped_by_reason.iter().map(|(r, n)| format!("{n} {}", r.as_str()));
+            writeln!(out, "skipped: {}", reasons.collect::<Vec<_>>().join(", "))?;
+            for skipped in &self.skipped {
+                writeln!(
+                    out,
+                    "  {} ({}): {}",
+                    skipped.path,
+                    skipped.reason.as_str(),
+                    skipped.detail
+                )?;
+            }
+        }
+        if let Some(as_of) = self.as_of {
+            writeln!(out, "listing as of: {}", utc(as_of))?;
+        }
+        let Cost { list_requests, get_requests, bytes_fetched, cache_hits, retries } = self.cost;
+        write!(
+            out,
+            "cost: {list_requests} list requests, {get_requests} get requests, \
+             {bytes_fetched} bytes fetched, {cache_hits} cache hits"
+        )?;
+        match retries {
+            0 => writeln!(out)?,
+            retries => writeln!(out, ", {retries} of the requests were retries")?,
+        }
+        writeln!(out, "time: {}.{:03} s", self.elapsed_ms / 1000, self.elapsed_ms % 1000)?;
+        for note in &self.notes {
+            writeln!(out, "note: {note}")?;
+        }
+        if let Some(cursor) = &self.cursor {
+            writeln!(out, "more: --cursor {cursor}")?;
+        }
+        Ok(())
+    }
+}
+
+/// Milliseconds since the Unix epoch as `2026-11-24T06:30:00Z`.
+///
+/// Civil date from days by the era method: years start in March, so that the leap day is last.
+pub fn utc(ms: i64) -> String {
+    let seconds = ms.div_euclid(1000);
+    let (days, second) = (seconds.div_euclid(86_400), seconds.rem_euclid(86_400));
+    let days = days + 719_468;
+    let (era, day_of_era) = (days.div_euclid(146_097), days.rem_euclid(146_097));
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted + 2) / 5 + 1;
+    let month = if shifted < 10 { shifted + 3 } else { shifted - 9 };
+    let year = year_of_era + era * 400 + i64::from(month <= 2);
+    let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+    format!("{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}Z")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::utc;
+
+    #[test]
+    fn dates() {
+        // `date -u -d @N +%FT%TZ`
+        assert_eq!(utc(0), "1970-01-01T00:00:00Z");
+        assert_eq!(utc(951_782_399_999), "2000-02-28T23:59:59Z");
+        assert_eq!(utc(951_782_400_000), "2000-02-29T00:00:00Z");
+        assert_eq!(utc(1_767_225_599_000), "2025-12-31T23:59:59Z");
+        assert_eq!(utc(-1), "1969-12-31T23:59:59Z");
+        assert_eq!(utc(4_107_542_399_000), "2100-02-28T23:59:59Z");
+    }
+}

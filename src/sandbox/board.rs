@@ -1,0 +1,341 @@
+//! Where fetching, searching and reading meet.
+//!
+//! Objects arrive in any order, are searched on several threads, and must come out in path order
+//! within bounded memory. Plain queues deadlock here: when the results of later objects fill the
+//! buffer, the first object, whose results would drain it, may find no thread and no room.
+//! [`Board`] knows which object is the front one, and always has room and a thread for it.
+
+use std::{
+    collections::{BTreeMap, VecDeque},
+    io,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+};
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
+
+use super::answer::SkipReason;
+use crate::{
+    error::{Error, Kind},
+    search::{Found, Output},
+    vfs::Haystack,
+};
+
+/// Results of objects behind the front one, in bytes, that may wait for their turn: 16 MiB.
+const WAITING: usize = 16 << 20;
+
+/// Results of the front object that may wait for the reader, so that a slow reader holds the
+/// search up instead of filling memory.
+const FRONT: usize = 1 << 20;
+
+/// What a scan gives out.
+#[derive(Debug)]
+pub enum ScanEvent<C> {
+    /// Results of one object; an object gives any number of these, then an end.
+    Chunk {
+        /// Its canonical path.
+        path: Arc<str>,
+        /// In the form of the report that was asked for.
+        chunk: C,
+    },
+    /// The search of an object ended well.
+    End {
+        /// Its canonical path.
+        path: Arc<str>,
+        /// What was found.
+        found: Found,
+    },
+    /// The search of an object ended badly; results given out before stay true.
+    Failed {
+        /// The canonical path, of an object or of an argument.
+        path: Arc<str>,
+        /// The class of failure.
+        reason: SkipReason,
+        /// What was wrong.
+        error: Error,
+    },
+}
+
+/// An object whose first bytes are here.
+pub(super) struct Work {
+    pub(super) path: Arc<str>,
+    pub(super) haystack: Haystack,
+    /// Named by the caller, not found by a walk: ripgrep treats its NUL bytes differently.
+    pub(super) explicit: bool,
+    pub(super) done: oneshot::Sender<Result<Found, Error>>,
+}
+
+/// How an object ended.
+pub(super) type End = Result<Found, Error>;
+
+pub(super) struct Board<C> {
+    state: Mutex<State<C>>,
+    /// Wakes threads: work came, room came, the front moved, or all is over.
+    threads: Condvar,
+    /// Wakes the reader.
+    reader: Notify,
+    /// Wakes the one worker of a platform without threads.
+    work: Notify,
+    has_threads: bool,
+}
+
+struct State<C> {
+    front: u64,
+    slots: BTreeMap<u64, Slot<C>>,
+    waiting: usize,
+    ready: BTreeMap<u64, Work>,
+    /// Workers that wait for room.
+    stuck: usize,
+    workers: usize,
+    /// Set once no more objects come: how many there are.
+    total: Option<u64>,
+    cancelled: bool,
+}
+
+struct Slot<C> {
+    path: Arc<str>,
+    chunks: VecDeque<(C, usize)>,
+    bytes: usize,
+    /// Something of it was given out: it cannot be searched anew.
+    released: bool,
+    end: Option<End>,
+    /// Its place in the window of objects under way.
+    _place: OwnedSemaphorePermit,
+}
+
+impl<C> Board<C> {
+    pub(super) fn new(has_threads: bool, workers: usize) -> Self {
+        Self {
+            state: Mutex::new(State {
+                front: 0,
+                slots: BTreeMap::new(),
+                waiting: 0,
+                ready: BTreeMap::new(),
+                stuck: 0,
+                workers,
+                total: None,
+                cancelled: false,
+            }),
+            threads: Condvar::new(),
+            reader: Notify::new(),
+            work: Notify::new(),
+            has_threads,
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State<C>> {
+        // A panicking search leaves the board whole: its slot ends when its task is dropped.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Object number `n` is under way.
+    pub(super) fn open(&self, n: u64, path: Arc<str>, place: OwnedSemaphorePermit) {
+        let slot = Slot {
+            path,
+            chunks: VecDeque::new(),
+            bytes: 0,
+            released: false,
+            end: None,
+            _place: place,
+        };
+        self.state().slots.insert(n, slot);
+    }
+
+    /// Object number `n` has bytes to search.
+    pub(super) fn offer(&self, n: u64, work: Work) {
+        self.state().ready.insert(n, work);
+        self.threads.notify_all();
+        self.work.notify_one();
+    }
+
+    /// Object number `n` has ended.
+    pub(super) fn end(&self, n: u64, end: End) {
+        if let Some(slot) = self.state().slots.get_mut(&n) {
+            slot.end = Some(end);
+        }
+        self.reader.notify_one();
+    }
+
+    /// Forgets the results of object number `n`, for a search of a newer version. Answers
+    /// whether that was possible.
+    pub(super) fn restart(&self, n: u64) -> bool {
+        let mut state = self.state();
+        let Some(slot) = state.slots.get_mut(&n).filter(|slot| !slot.released) else {
+            return false;
+        };
+        slot.chunks.clear();
+        let bytes = std::mem::take(&mut slot.bytes);
+        state.waiting -= bytes;
+        self.threads.notify_all();
+        true
+    }
+
+    /// There are `total` objects and no more.
+    pub(super) fn close(&self, total: u64) {
+        self.state().total = Some(total);
+        self.reader.notify_one();
+        self.threads.notify_all();
+        self.work.notify_one();
+    }
+
+    /// Stops everything.
+    pub(super) fn cancel(&self) {
+        self.state().cancelled = true;
+        self.reader.notify_one();
+        self.threads.notify_all();
+        self.work.notify_one();
+    }
+
+    /// The work to do next: the earliest object, because it is wanted first. While results wait
+    /// beyond their bound only the front object may start. `reserve` is the one worker that
+    /// takes nothing but the front object, and only when all others are stuck.
+    pub(super) fn take(&self, reserve: bool) -> Option<(u64, Work)> {
+        let mut state = self.state();
+        loop {
+            match state.next_work(reserve) {
+                Next::Work(n, work) => return Some((n, work)),
+                Next::Over => return None,
+                Next::Wait => {
+                    state = self.threads.wait(state).unwrap_or_else(PoisonError::into_inner);
+                }
+            }
+        }
+    }
+
+    /// [`take`](Self::take) for a platform without threads.
+    pub(super) async fn take_async(&self) -> Option<(u64, Work)> {
+        loop {
+            match self.state().next_work(false) {
+                Next::Work(n, work) => return Some((n, work)),
+                Next::Over => return None,
+                Next::Wait => {}
+            }
+            self.work.notified().await;
+        }
+    }
+
+    fn put(&self, n: u64, chunk: C, bytes: usize) -> io::Result<()> {
+        let mut state = self.state();
+        loop {
+            if state.cancelled {
+                return Err(stopped());
+            }
+            if state.has_room(n, bytes) {
+                break;
+            }
+            if !self.has_threads {
+                // Nobody can make room while this runs.
+                let message = "its results do not fit in memory";
+                return Err(io::Error::other(Error::new(Kind::TooLarge, message)));
+            }
+            state.stuck += 1;
+            // The reserve worker may be wanted now.
+            self.threads.notify_all();
+            state = self.threads.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.stuck -= 1;
+        }
+        state.waiting += bytes;
+        let is_front = state.front == n;
+        if let Some(slot) = state.slots.get_mut(&n) {
+            slot.bytes += bytes;
+            slot.chunks.push_back((chunk, bytes));
+        }
+        drop(state);
+        if is_front {
+            self.reader.notify_one();
+        }
+        Ok(())
+    }
+
+    /// The next event in path order, or `None` when all objects have ended or all is stopped.
+    pub(super) async fn next(&self) -> Option<ScanEvent<C>> {
+        loop {
+            if let Some(event) = self.poll_front() {
+                return event;
+            }
+            self.reader.notified().await;
+        }
+    }
+
+    /// `None`: nothing yet. `Some(None)`: the end.
+    fn poll_front(&self) -> Option<Option<ScanEvent<C>>> {
+        let mut state = self.state();
+        if state.cancelled {
+            return Some(None);
+        }
+        let front = state.front;
+        if state.total == Some(front) {
+            return Some(None);
+        }
+        let slot = state.slots.get_mut(&front)?;
+        if let Some((chunk, bytes)) = slot.chunks.pop_front() {
+            slot.released = true;
+            slot.bytes -= bytes;
+            let path = slot.path.clone();
+            state.waiting -= bytes;
+            drop(state);
+            self.threads.notify_all();
+            return Some(Some(ScanEvent::Chunk { path, chunk }));
+        }
+        let end = slot.end.take()?;
+        let path = slot.path.clone();
+        state.slots.remove(&front);
+        state.front += 1;
+        drop(state);
+        self.threads.notify_all();
+        Some(Some(match end {
+            Ok(found) => ScanEvent::End { path, found },
+            Err(error) => ScanEvent::Failed { path, reason: SkipReason::of(&error), error },
+        }))
+    }
+}
+
+enum Next {
+    Work(u64, Work),
+    Wait,
+    Over,
+}
+
+impl<C> State<C> {
+    fn next_work(&mut self, reserve: bool) -> Next {
+        if self.cancelled {
+            return Next::Over;
+        }
+        let Some((&n, _)) = self.ready.first_key_value() else {
+            // Work can come back for an object that changed, until the last one has ended.
+            return if self.total == Some(self.front) { Next::Over } else { Next::Wait };
+        };
+        let is_front = n == self.front;
+        let may = match reserve {
+            true => is_front && self.stuck >= self.workers,
+            false => is_front || self.waiting < WAITING,
+        };
+        match may.then(|| self.ready.pop_first()).flatten() {
+            Some((n, work)) => Next::Work(n, work),
+            None => Next::Wait,
+        }
+    }
+
+    fn has_room(&self, n: u64, bytes: usize) -> bool {
+        if n != self.front {
+            return self.waiting + bytes <= WAITING;
+        }
+        let held = self.slots.get(&n).map_or(0, |slot| slot.bytes);
+        held == 0 || held + bytes <= FRONT
+    }
+}
+
+fn stopped() -> io::Error {
+    io::Error::other(Error::new(Kind::Cancelled, "the search was stopped"))
+}
+
+/// The way of one object's results to the board.
+pub(super) struct Lane<'a, C> {
+    pub(super) board: &'a Board<C>,
+    pub(super) n: u64,
+}
+
+impl<C> Output<C> for Lane<'_, C> {
+    fn give(&mut self, chunk: C, bytes: usize) -> io::Result<()> {
+        self.board.put(self.n, chunk, bytes)
+    }
+}

@@ -1,0 +1,201 @@
+//! `glob`: the files whose path matches.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, list::limit};
+use crate::{
+    error::{Error, Kind, Result},
+    search::{GlobOptions, Globs},
+    vfs::{Budget, Entry, Op, Vfs, Walk},
+};
+
+/// Paths of an answer unless the caller asks for another number.
+const DEFAULT_LIMIT: u64 = 1000;
+
+/// The most paths one answer may hold.
+const MAX_LIMIT: u64 = 100_000;
+
+/// Arguments of `glob`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct GlobArgs {
+    /// A glob over the whole path without its leading `/`; `**`, braces and classes.
+    pub pattern: OneOrMany,
+    /// Canonical directory path that the pattern is relative to.
+    pub path: Option<String>,
+    /// Ignore case.
+    pub case_insensitive: bool,
+    /// At most this many paths.
+    pub limit: Option<u64>,
+    /// Where an earlier answer stopped.
+    #[serde(skip_serializing)]
+    pub cursor: Option<String>,
+}
+
+/// A string, or a list of strings.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    /// One.
+    One(String),
+    /// Several.
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl OneOrMany {
+    /// The strings.
+    pub fn into_vec(self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one],
+            Self::Many(many) => many,
+        }
+    }
+}
+
+/// Answer of `glob`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GlobResult {
+    /// Canonical file paths in raw key order.
+    pub paths: Vec<String>,
+}
+
+/// A glob under way: files as they come.
+#[derive(Debug)]
+pub struct Paths {
+    vfs: Vfs,
+    op: Op,
+    globs: Globs,
+    walk: Walk,
+    ready: VecDeque<Entry>,
+    envelope: Envelope,
+    over: bool,
+}
+
+impl VirtualSandbox {
+    /// The files that match, as they come. Lists only what the literal heads of the patterns
+    /// leave open.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidPattern`] with the column.
+    pub fn paths(&self, args: &GlobArgs) -> Result<Paths> {
+        self.paths_from(args, None)
+    }
+
+    fn paths_from(&self, args: &GlobArgs, start: Option<&str>) -> Result<Paths> {
+        let patterns = args.pattern.clone().into_vec();
+        if patterns.is_empty() {
+            return Err(Error::new(Kind::InvalidArgument, "there is no glob pattern")
+                .hint("give one such as **/*.md"));
+        }
+        let base = args.path.clone();
+        let options = GlobOptions { patterns, case_insensitive: args.case_insensitive, base };
+        let globs = options.build()?;
+        let op = self.op(Budget::default());
+        let heads = globs.heads();
+        let scopes = heads.iter().flat_map(|head| self.vfs.scopes_of_head(head));
+        let scopes = scopes.filter_map(|scope| match start {
+            Some(start) => self.vfs.scope_from(scope, start),
+            None => Some(scope),
+        });
+        let walk = self.vfs.walk(&op, scopes.collect());
+        Ok(Paths {
+            vfs: self.vfs.clone(),
+            op,
+            globs,
+            walk,
+            ready: VecDeque::new(),
+            envelope: Envelope::default(),
+            over: false,
+        })
+    }
+
+    /// The files that match.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidPattern`] with the column, and what listing fails with.
+    pub async fn glob(&self, args: GlobArgs) -> Result<Answer<GlobResult>> {
+        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let query = Cursor::digest("glob", &args);
+        let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
+        let after_path = after.as_ref().map(|after| after.path.as_str());
+        let mut paths = self.paths_from(&args, after_path)?;
+        let mut found = Vec::new();
+        let mut more = false;
+        while let Some(entry) = paths.next().await {
+            let entry = entry?;
+            if after_path == Some(&entry.path) {
+                continue;
+            }
+            if found.len() as u64 == limit {
+                more = true;
+                break;
+            }
+            found.push(entry.path);
+        }
+        let mut envelope = paths.envelope();
+        envelope.matched = found.len() as u64;
+        if more {
+            envelope.lacks(Reason::Limit, format!("the limit of {limit} paths is reached"));
+            envelope.cursor = found.last().map(|last| {
+                Cursor { query, path: last.clone(), skip: 0, as_of: envelope.as_of }.encode()
+            });
+        }
+        envelope.notes.extend(after.and_then(|after| after.note_if_newer(envelope.as_of)));
+        envelope.settle();
+        Ok(Answer { result: GlobResult { paths: found }, envelope })
+    }
+}
+
+impl Paths {
+    /// The next file, or `None` at the end. After an error there may be more: a mount that fails
+    /// does not hide the others.
+    pub async fn next(&mut self) -> Option<Result<Entry>> {
+        loop {
+            if let Some(entry) = self.ready.pop_front() {
+                self.envelope.matched += 1;
+                return Some(Ok(entry));
+            }
+            if self.over {
+                return None;
+            }
+            match self.walk.next().await {
+                Ok(Some(batch)) => {
+                    let globs = &self.globs;
+                    // A marker is no file of its own (it is read as `%@`, and counted).
+                    let is_file = |e: &Entry| e.object.size > 0 || !e.object.key.ends_with('/');
+                    let matching =
+                        batch.into_iter().filter(|e| is_file(e) && globs.matches(&e.path));
+                    self.ready.extend(matching);
+                }
+                Ok(None) => {
+                    self.over = true;
+                    let notes = self.walk.take_notes();
+                    self.envelope.notes.extend(notes);
+                }
+                Err(error) => {
+                    let error = error.at(self.walk.place());
+                    self.over = matches!(error.kind(), Kind::Deadline | Kind::Budget);
+                    self.envelope.failed(&error);
+                    return Some(Err(error));
+                }
+            }
+        }
+    }
+
+    /// What was listed so far and what it cost.
+    pub fn envelope(&self) -> Envelope {
+        let mut envelope = self.envelope.clone();
+        envelope.listed = self.walk.listed();
+        envelope.as_of = self.walk.as_of();
+        close(&mut envelope, &self.vfs, &self.op);
+        envelope
+    }
+}

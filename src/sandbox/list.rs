@@ -1,0 +1,301 @@
+//! `list`: the entries of a directory, or all below it.
+
+use std::collections::VecDeque;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor};
+use crate::{
+    error::{Error, Kind, Result},
+    vfs::{Budget, Entry, ListedEntry, Op, Target, Vfs, Walk},
+};
+
+/// Entries of an answer unless the caller asks for another number.
+const DEFAULT_LIMIT: u64 = 1000;
+
+/// The most entries one answer may hold.
+const MAX_LIMIT: u64 = 100_000;
+
+/// Arguments of `list`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ListArgs {
+    /// Canonical directory path; `/` if empty.
+    pub path: String,
+    /// Everything below, depth first in key order, instead of one level.
+    pub recursive: bool,
+    /// With `recursive`: only so many levels.
+    pub depth: Option<u64>,
+    /// At most this many entries.
+    pub limit: Option<u64>,
+    /// Where an earlier answer stopped.
+    #[serde(skip_serializing)]
+    pub cursor: Option<String>,
+}
+
+/// One entry.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListEntry {
+    /// Canonical path; a directory's ends in `/`.
+    pub path: String,
+    /// Bytes as stored; files only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Milliseconds since the Unix epoch; files only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<i64>,
+}
+
+/// Answer of `list`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ListResult {
+    /// In raw key order.
+    pub entries: Vec<ListEntry>,
+}
+
+impl From<ListedEntry> for ListEntry {
+    fn from(entry: ListedEntry) -> Self {
+        match entry {
+            ListedEntry::File(Entry { path, object, .. }) => {
+                Self { path, size: Some(object.size), modified: object.modified }
+            }
+            ListedEntry::Dir(path) => Self { path, size: None, modified: None },
+        }
+    }
+}
+
+/// A listing under way: entries as they come.
+#[derive(Debug)]
+pub struct Entries {
+    vfs: Vfs,
+    op: Op,
+    path: String,
+    depth: u64,
+    state: State,
+    envelope: Envelope,
+}
+
+#[derive(Debug)]
+enum State {
+    Unresolved { recursive: bool },
+    Ready(VecDeque<ListedEntry>),
+    Walking { walk: Box<Walk>, ready: VecDeque<ListedEntry>, dirs: DirTrail, known: bool },
+    Over,
+}
+
+impl VirtualSandbox {
+    /// The entries of a directory as they come; the cursor and the limit are the caller's.
+    pub fn entries(&self, args: &ListArgs) -> Entries {
+        Entries {
+            vfs: self.vfs.clone(),
+            op: self.op(Budget::default()),
+            path: if args.path.is_empty() { "/".to_owned() } else { args.path.clone() },
+            depth: args.depth.unwrap_or(u64::MAX),
+            state: State::Unresolved { recursive: args.recursive },
+            envelope: Envelope::default(),
+        }
+    }
+
+    /// The entries of a directory.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], [`Kind::WrongType`] for a file, and what listing fails with.
+    pub async fn list(&self, args: ListArgs) -> Result<Answer<ListResult>> {
+        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let query = Cursor::digest("list", &args);
+        let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
+        let mut entries = self.entries(&args);
+        let mut result = Vec::new();
+        let mut more = false;
+        let mut passed = after.is_none();
+        while let Some(entry) = entries.next().await {
+            let entry = entry?;
+            if !passed {
+                // Everything up to the last path given out was seen before; paths of one
+                // listing come in one order, and a deleted last path is found by that order.
+                passed = after.as_ref().is_none_or(|after| entry.path == after.path);
+                continue;
+            }
+            if result.len() as u64 == limit {
+                more = true;
+                break;
+            }
+            result.push(entry);
+        }
+        if let (false, Some(after)) = (passed, &after) {
+            return Err(Error::new(
+                Kind::InvalidArgument,
+                "the cursor's place is gone: it was deleted",
+            )
+            .at(after.path.as_str())
+            .hint("leave the cursor out to start again"));
+        }
+        let mut envelope = entries.envelope();
+        envelope.matched = result.len() as u64;
+        if more {
+            envelope.lacks(Reason::Limit, format!("the limit of {limit} entries is reached"));
+            envelope.cursor = result.last().map(|last: &ListEntry| {
+                let path = last.path.clone();
+                Cursor { query, path, skip: 0, as_of: envelope.as_of }.encode()
+            });
+        }
+        envelope.notes.extend(after.and_then(|after| after.note_if_newer(envelope.as_of)));
+        envelope.settle();
+        Ok(Answer { result: ListResult { entries: result }, envelope })
+    }
+}
+
+impl Entries {
+    /// The next entry, or `None` at the end. After an error there may be more: a mount that
+    /// fails does not hide the others.
+    pub async fn next(&mut self) -> Option<Result<ListEntry>> {
+        loop {
+            match std::mem::replace(&mut self.state, State::Over) {
+                State::Over => return None,
+                State::Unresolved { recursive } => match self.resolve(recursive).await {
+                    Ok(state) => self.state = state,
+                    Err(error) => return Some(Err(self.failed(error))),
+                },
+                State::Ready(mut ready) => {
+                    let entry = ready.pop_front()?;
+                    self.state = State::Ready(ready);
+                    self.envelope.matched += 1;
+                    return Some(Ok(entry.into()));
+                }
+                State::Walking { mut walk, mut ready, mut dirs, known } => {
+                    if let Some(entry) = ready.pop_front() {
+                        self.state = State::Walking { walk, ready, dirs, known };
+                        self.envelope.matched += 1;
+                        return Some(Ok(entry.into()));
+                    }
+                    match walk.next().await {
+                        Ok(Some(batch)) => {
+                            batch.into_iter().for_each(|e| dirs.push(e, self.depth, &mut ready));
+                            self.state = State::Walking { walk, ready, dirs, known: true };
+                        }
+                        Ok(None) => {
+                            self.note(&mut walk);
+                            if !known {
+                                let error = self.vfs.missing(&self.path, &[]);
+                                return Some(Err(self.failed(error)));
+                            }
+                        }
+                        Err(error) => {
+                            let error = error.at(walk.place());
+                            let over = matches!(error.kind(), Kind::Deadline | Kind::Budget);
+                            self.note(&mut walk);
+                            if !over {
+                                self.state = State::Walking { walk, ready, dirs, known: true };
+                            }
+                            return Some(Err(self.failed(error)));
+                        }
+                    }
+                }
+            }
+        }
+    }
+
+    async fn resolve(&mut self, recursive: bool) -> Result<State> {
+        if !recursive {
+            let (entries, as_of, notes) = self.vfs.list_dir(&self.op, &self.path).await?;
+            self.envelope.listed = entries.len() as u64;
+            self.envelope.as_of = as_of;
+            self.envelope.notes = notes;
+            return Ok(State::Ready(entries.into()));
+        }
+        let (scopes, base, known) = match self.vfs.resolve(&self.op, &self.path).await? {
+            Target::Above(dir) => (self.vfs.mounts_below(&dir), dir, true),
+            Target::Dir { mount, prefix, known } => {
+                let base = self.vfs.dir_path(mount, &prefix);
+                let known = known || prefix.is_empty();
+                (vec![crate::vfs::Scope::new(mount, prefix)], base, known)
+            }
+            Target::File { .. } => {
+                return Err(Error::new(Kind::WrongType, "this is a file, not a directory")
+                    .at(self.path.as_str())
+                    .hint("read it instead"));
+            }
+        };
+        let walk = Box::new(self.vfs.walk(&self.op, scopes));
+        let dirs = DirTrail::new(&base);
+        Ok(State::Walking { walk, ready: VecDeque::new(), dirs, known })
+    }
+
+    fn note(&mut self, walk: &mut Walk) {
+        self.envelope.listed = walk.listed();
+        self.envelope.as_of = walk.as_of();
+        let notes = walk.take_notes();
+        self.envelope.notes.extend(notes);
+    }
+
+    fn failed(&mut self, error: Error) -> Error {
+        self.envelope.failed(&error);
+        error
+    }
+
+    /// What was listed so far and what it cost.
+    pub fn envelope(&self) -> Envelope {
+        let mut envelope = self.envelope.clone();
+        if let State::Walking { walk, .. } = &self.state {
+            envelope.listed = walk.listed();
+            envelope.as_of = walk.as_of();
+        }
+        close(&mut envelope, &self.vfs, &self.op);
+        envelope
+    }
+}
+
+/// Turns files in key order into files and the directories they begin.
+#[derive(Debug)]
+struct DirTrail {
+    base: usize,
+    /// The directory of the last file.
+    last: String,
+}
+
+impl DirTrail {
+    fn new(base: &str) -> Self {
+        let last = if base.ends_with('/') { base.to_owned() } else { format!("{base}/") };
+        Self { base: last.len(), last }
+    }
+
+    fn push(&mut self, entry: Entry, depth: u64, out: &mut VecDeque<ListedEntry>) {
+        let dir_end = entry.path.rfind('/').map_or(0, |slash| slash + 1);
+        let dir = &entry.path[..dir_end];
+        // The longest directory shared with the last file's is known already.
+        let shared = common_dir(&self.last, dir).max(self.base);
+        let mut level = entry.path[self.base..shared].matches('/').count() as u64;
+        for (at, _) in dir[shared..].match_indices('/') {
+            level += 1;
+            if level <= depth {
+                out.push_back(ListedEntry::Dir(dir[..=shared + at].to_owned()));
+            }
+        }
+        if self.last != dir {
+            self.last = dir.to_owned();
+        }
+        // A zero-byte marker makes its directory exist and is not listed itself.
+        let is_marker = entry.object.size == 0 && entry.object.key.ends_with('/');
+        if level < depth && !is_marker {
+            out.push_back(ListedEntry::File(entry));
+        }
+    }
+}
+
+/// Length of the longest directory path, ending in `/`, that both start with.
+fn common_dir(a: &str, b: &str) -> usize {
+    let same = a.bytes().zip(b.bytes()).take_while(|(a, b)| a == b).count();
+    a.as_bytes()[..same].iter().rposition(|byte| *byte == b'/').map_or(0, |slash| slash + 1)
+}
+
+/// A limit within its bounds.
+pub(super) fn limit(asked: Option<u64>, default: u64, most: u64) -> Result<u64> {
+    match asked {
+        None => Ok(default),
+        Some(limit) if (1..=most).contains(&limit) => Ok(limit),
+        Some(limit) => {
+            Err(Error::new(Kind::InvalidArgument, format!("the limit {limit} is out of bounds"))
+                .hint(format!("give a number from 1 to {most}")))
+        }
+    }
+}

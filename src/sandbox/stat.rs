@@ -1,0 +1,89 @@
+//! `stat`: what is at a path.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use super::{Answer, Envelope, VirtualSandbox, close};
+use crate::{
+    error::Result,
+    tree::Report,
+    vfs::{Budget, Stat},
+};
+
+/// Arguments of `stat`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct StatArgs {
+    /// Canonical path.
+    pub path: String,
+    /// List everything below and count what is reachable.
+    #[serde(default)]
+    pub report: bool,
+}
+
+/// Answer of `stat`.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StatResult {
+    /// Canonical path; a directory's ends in `/`.
+    pub path: String,
+    /// `file` or `directory`.
+    pub kind: String,
+    /// Bytes as stored; files only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<u64>,
+    /// Milliseconds since the Unix epoch; files only, where the store tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub modified: Option<i64>,
+    /// The version; files only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub etag: Option<String>,
+    /// A file and a directory of this name exist side by side.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub also_dir: bool,
+    /// The object must be restored before it can be read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub archived: bool,
+    /// With `report`: counts by mount.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub report: BTreeMap<String, Report>,
+}
+
+impl VirtualSandbox {
+    /// What is at a path.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::Kind::NotFound) with the nearest names, and what listing fails with.
+    pub async fn stat(&self, args: StatArgs) -> Result<Answer<StatResult>> {
+        let op = self.op(Budget::default());
+        let mut result = match self.vfs.stat(&op, &args.path).await? {
+            Stat::File { entry, also_dir } => StatResult {
+                path: entry.path,
+                kind: "file".to_owned(),
+                size: Some(entry.object.size),
+                modified: entry.object.modified,
+                etag: Some(entry.object.etag.0.into()),
+                also_dir,
+                archived: entry.object.archived,
+                report: BTreeMap::new(),
+            },
+            Stat::Dir(path) => StatResult {
+                path,
+                kind: "directory".to_owned(),
+                size: None,
+                modified: None,
+                etag: None,
+                also_dir: false,
+                archived: false,
+                report: BTreeMap::new(),
+            },
+        };
+        let mut envelope = Envelope { matched: 1, ..Envelope::default() };
+        if args.report {
+            result.report = self.vfs.report(&op, &args.path).await?.into_iter().collect();
+            envelope.listed = result.report.values().map(|report| report.listed).sum();
+        }
+        close(&mut envelope, &self.vfs, &op);
+        Ok(Answer { result, envelope })
+    }
+}

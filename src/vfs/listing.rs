@@ -1,0 +1,229 @@
+//! Which listing an operation may answer from, and what a path means in it.
+//!
+//! Asking the server about each path costs a round trip a path, and keeping one big listing goes
+//! stale. [`Listings`] keeps a few snapshots per mount, each with the prefix it covers and the
+//! moment it began; [`Vfs::resolve`] uses the newest that is fresh enough, and otherwise lists
+//! exactly one page with the key as prefix, which tells both whether the object exists and what
+//! lies below it.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Entry, Freshness, Op, Vfs};
+use crate::{
+    bucket::{ListRequest, Object},
+    error::{Error, Kind, Result},
+    tree::{self, Place, Snapshot, SnapshotBuilder},
+};
+
+/// Snapshots kept per mount; the oldest goes first. A session looks at few prefixes at a time.
+const KEPT: usize = 8;
+
+/// How many names an error suggests.
+const SUGGESTIONS: usize = 3;
+
+#[derive(Debug)]
+pub(super) struct Listings {
+    mounts: Vec<MountListings>,
+}
+
+#[derive(Debug, Default)]
+struct MountListings {
+    kept: Vec<Listed>,
+    /// The server was seen to list out of byte order: do not stream what it lists.
+    disorderly: bool,
+}
+
+/// A snapshot with the moment its listing began (monotonic clock).
+#[derive(Clone, Debug)]
+struct Listed {
+    began: Duration,
+    snapshot: Arc<Snapshot>,
+}
+
+impl Listings {
+    pub(super) fn new(mounts: usize) -> Self {
+        Self { mounts: (0..mounts).map(|_| MountListings::default()).collect() }
+    }
+}
+
+/// What a path means.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// A directory above the mount points; its children are mounts.
+    Above(String),
+    /// An object; `also_dir` when keys lie below the same name.
+    File {
+        /// The object at its place.
+        entry: Entry,
+        /// Whether a directory of the same name exists.
+        also_dir: bool,
+    },
+    /// A directory of a mount. One that was named with a trailing `/` has not been looked for
+    /// yet: an empty walk of it means that it does not exist.
+    Dir {
+        /// Index of the mount.
+        mount: usize,
+        /// The key prefix, empty or ending in `/`.
+        prefix: String,
+        /// Whether something is known to be in it.
+        known: bool,
+    },
+}
+
+impl Vfs {
+    /// The newest snapshot that covers all keys starting with `prefix` and is fresh enough.
+    pub(super) fn fresh(&self, op: &Op, mount: usize, prefix: &str) -> Option<Arc<Snapshot>> {
+        let oldest = match self.0.freshness {
+            Freshness::Strict => op.started,
+            Freshness::Bounded(age) => op.started.saturating_sub(age),
+            Freshness::Snapshot => Duration::ZERO,
+        };
+        let listings = self.listings();
+        let kept = &listings.mounts[mount].kept;
+        kept.iter()
+            .filter(|l| l.began >= oldest && prefix.starts_with(l.snapshot.prefix()))
+            .max_by_key(|l| l.began)
+            .map(|l| l.snapshot.clone())
+    }
+
+    /// Keeps a finished listing for later operations.
+    pub(super) fn keep(&self, mount: usize, began: Duration, snapshot: Arc<Snapshot>) {
+        let mut listings = self.listings();
+        let kept = &mut listings.mounts[mount].kept;
+        // What lies inside the new one and is older can only be staler.
+        kept.retain(|l| !(l.began <= began && l.snapshot.prefix().starts_with(snapshot.prefix())));
+        if kept.len() >= KEPT {
+            let oldest = kept.iter().enumerate().min_by_key(|(_, l)| l.began).map(|(i, _)| i);
+            if let Some(oldest) = oldest {
+                kept.remove(oldest);
+            }
+        }
+        kept.push(Listed { began, snapshot });
+    }
+
+    pub(super) fn disorderly(&self, mount: usize) -> bool {
+        self.listings().mounts[mount].disorderly
+    }
+
+    pub(super) fn note_disorder(&self, mount: usize) {
+        self.listings().mounts[mount].disorderly = true;
+    }
+
+    /// What `path` means now. At most two list requests.
+    ///
+    /// # Errors
+    /// [`Kind::InvalidPath`] for a path that is not canonical; [`Kind::NotFound`] with the
+    /// nearest names.
+    pub async fn resolve(&self, op: &Op, path: &str) -> Result<Target> {
+        let (mount, inner) = match self.0.table.resolve(path)? {
+            Place::Above => return Ok(Target::Above(path.to_owned())),
+            Place::Inside { mount, path } => (mount, path),
+        };
+        let decoded = tree::decode(&inner).map_err(|e| e.at(path))?;
+        let Some(key) = decoded.file else {
+            // Only a directory is spelled like this; whoever lists it will see whether it exists.
+            let prefix = decoded.dir.unwrap_or_default();
+            return Ok(Target::Dir { mount, prefix, known: false });
+        };
+        let (object, has_dir) =
+            self.look_up(op, mount, &key, decoded.dir.as_deref()).await.map_err(|e| e.at(path))?;
+        match (object, decoded.dir) {
+            (Some(object), _) => {
+                Ok(Target::File { entry: self.entry(mount, object), also_dir: has_dir })
+            }
+            (None, Some(prefix)) if has_dir => Ok(Target::Dir { mount, prefix, known: true }),
+            _ => Err(self.not_found(op, mount, path, &key).await),
+        }
+    }
+
+    /// Whether the object `key` and the directory `dir` exist.
+    async fn look_up(
+        &self,
+        op: &Op,
+        mount: usize,
+        key: &str,
+        dir: Option<&str>,
+    ) -> Result<(Option<Object>, bool)> {
+        if let Some(snapshot) = self.fresh(op, mount, key) {
+            return Ok((snapshot.get(key), dir.is_some_and(|dir| snapshot.has_dir(dir))));
+        }
+        let (objects, truncated) = self.first_page(op, mount, key).await?;
+        let object = objects.iter().find(|o| o.key == key).cloned();
+        let Some(dir) = dir else {
+            return Ok((object, false));
+        };
+        let mut has_dir = objects.iter().any(|o| o.key.starts_with(dir));
+        if !has_dir && truncated {
+            // Names such as `a-` sort between `a` and `a/` and can fill the whole page.
+            let request =
+                ListRequest { prefix: dir.to_owned(), max_keys: Some(1), ..ListRequest::default() };
+            let page = self.bucket(mount).list(&op.call, request).await?;
+            has_dir = !page.objects.is_empty() || !page.unaddressable.is_empty();
+        }
+        Ok((object, has_dir))
+    }
+
+    /// The first page of the keys that start with `prefix`, and whether there are more. A page
+    /// that holds them all is kept as a snapshot.
+    async fn first_page(&self, op: &Op, mount: usize, prefix: &str) -> Result<(Vec<Object>, bool)> {
+        let (began, listed_at) = (self.0.platform.monotonic(), self.now_ms());
+        let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
+        let page = self.bucket(mount).list(&op.call, request).await?;
+        let truncated = page.truncated || page.next.is_some();
+        if !truncated {
+            let mut builder = SnapshotBuilder::new();
+            page.objects.iter().cloned().for_each(|o| builder.push(o));
+            page.unaddressable.into_iter().for_each(|key| builder.add_unaddressable(key));
+            self.keep(mount, began, Arc::new(builder.finish(prefix.to_owned(), listed_at)));
+        }
+        Ok((page.objects, truncated))
+    }
+
+    /// The object as it is now, however fresh the snapshots are: after it was seen to change.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when it is gone.
+    pub(crate) async fn look_again(&self, op: &Op, entry: &Entry) -> Result<Entry> {
+        let request = ListRequest { prefix: entry.object.key.clone(), ..ListRequest::default() };
+        let page = self.bucket(entry.mount).list(&op.call, request).await?;
+        match page.objects.into_iter().find(|o| o.key == entry.object.key) {
+            Some(object) => Ok(self.entry(entry.mount, object)),
+            None => Err(Error::new(Kind::NotFound, "it was deleted after it was listed")
+                .at(entry.path.as_str())),
+        }
+    }
+
+    /// The error for a path that names nothing, with the names nearest to it. Costs a list
+    /// request where nothing is listed yet: a good hint saves the caller several.
+    async fn not_found(&self, op: &Op, mount: usize, path: &str, key: &str) -> Error {
+        let parent = &key[..key.rfind('/').map_or(0, |slash| slash + 1)];
+        let snapshot = match self.fresh(op, mount, parent) {
+            Some(snapshot) => Some(snapshot),
+            None => match self.first_page(op, mount, parent).await {
+                Ok((objects, _)) => {
+                    let mut builder = SnapshotBuilder::new();
+                    objects.into_iter().for_each(|o| builder.push(o));
+                    Some(Arc::new(builder.finish(parent.to_owned(), self.now_ms())))
+                }
+                // The hint is a courtesy: the answer "not found" stands without it.
+                Err(_) => None,
+            },
+        };
+        let names: Vec<String> = snapshot
+            .map(|s| s.nearest(&tree::encode(key), SUGGESTIONS))
+            .unwrap_or_default()
+            .into_iter()
+            .map(|inner| self.0.table.join(mount, &inner))
+            .collect();
+        self.missing(path, &names)
+    }
+
+    /// "Nothing is here", with suggestions or with the command that shows what is.
+    pub(crate) fn missing(&self, path: &str, names: &[String]) -> Error {
+        let error = Error::new(Kind::NotFound, "there is no such file or directory").at(path);
+        match names {
+            [] => error.hint("list the directory above it to see what is there"),
+            names => error.hint(format!("did you mean {}?", names.join(" or "))),
+        }
+    }
+}

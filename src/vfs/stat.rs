@@ -1,0 +1,210 @@
+//! One path, and one directory.
+//!
+//! A directory of a bucket is nothing but a shared prefix: it has no size, no time, and exists
+//! only as long as something is in it. [`Stat`] makes nothing up, and [`Vfs::list_dir`] lists one
+//! level with a delimiter only where no listing covers the directory yet.
+
+use std::collections::BTreeMap;
+
+use super::{Entry, Op, Target, Vfs};
+use crate::{
+    bucket::{ListRequest, Object, Pages},
+    error::{Error, Kind, Result},
+    tree::{self, Child, Report, SnapshotBuilder},
+};
+
+/// What is at a path.
+#[derive(Clone, Debug)]
+pub enum Stat {
+    /// An object.
+    File {
+        /// The object at its place.
+        entry: Entry,
+        /// A directory of the same name exists too; it is spelled with a `/` at its end.
+        also_dir: bool,
+    },
+    /// A directory, by its canonical path, which ends in `/`.
+    Dir(String),
+}
+
+/// One entry of a directory.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListedEntry {
+    /// An object.
+    File(Entry),
+    /// A directory, by its canonical path, which ends in `/`.
+    Dir(String),
+}
+
+impl ListedEntry {
+    /// The canonical path.
+    pub fn path(&self) -> &str {
+        match self {
+            Self::File(entry) => &entry.path,
+            Self::Dir(path) => path,
+        }
+    }
+}
+
+impl Vfs {
+    /// What is at `path`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] with the nearest names.
+    pub async fn stat(&self, op: &Op, path: &str) -> Result<Stat> {
+        match self.resolve(op, path).await? {
+            Target::Above(path) => Ok(Stat::Dir(with_slash(path))),
+            Target::File { entry, also_dir } => Ok(Stat::File { entry, also_dir }),
+            Target::Dir { mount, prefix, known } => {
+                let known =
+                    known || prefix.is_empty() || self.dir_exists(op, mount, &prefix).await?;
+                match known {
+                    true => Ok(Stat::Dir(self.dir_path(mount, &prefix))),
+                    false => Err(self.missing(path, &[])),
+                }
+            }
+        }
+    }
+
+    async fn dir_exists(&self, op: &Op, mount: usize, prefix: &str) -> Result<bool> {
+        if let Some(snapshot) = self.fresh(op, mount, prefix) {
+            return Ok(snapshot.has_dir(prefix));
+        }
+        let request =
+            ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
+        let page = self.bucket(mount).list(&op.call, request).await?;
+        Ok(!page.objects.is_empty() || !page.unaddressable.is_empty())
+    }
+
+    /// The entries of the directory `path` in raw key order, the time of the listing in
+    /// milliseconds since the Unix epoch, and notes about it. The object of the same name is not
+    /// among them.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] when nothing is there, [`Kind::WrongType`] for a file.
+    pub async fn list_dir(
+        &self,
+        op: &Op,
+        path: &str,
+    ) -> Result<(Vec<ListedEntry>, Option<i64>, Vec<String>)> {
+        let (mount, prefix, known) = match self.resolve(op, path).await? {
+            Target::Above(path) => {
+                let children = self.0.table.children(&path);
+                let base = with_slash(path);
+                let entries = children.into_iter().map(|c| ListedEntry::Dir(format!("{base}{c}/")));
+                return Ok((entries.collect(), None, Vec::new()));
+            }
+            Target::File { .. } => {
+                return Err(Error::new(Kind::WrongType, "this is a file, not a directory")
+                    .at(path)
+                    .hint("read it instead"));
+            }
+            Target::Dir { mount, prefix, known } => (mount, prefix, known),
+        };
+        let (children, listed_at, notes) = match self.fresh(op, mount, &prefix) {
+            Some(snapshot) => {
+                let children: Vec<Child> = snapshot.children(&prefix).collect();
+                let exists = snapshot.has_dir(&prefix);
+                if !exists && !prefix.is_empty() {
+                    return Err(self.missing(path, &[]));
+                }
+                (children, snapshot.listed_at(), Vec::new())
+            }
+            None => self.one_level(op, mount, &prefix, path, known).await?,
+        };
+        let entries = children
+            .into_iter()
+            .map(|child| match child {
+                Child::File(object) => ListedEntry::File(self.entry(mount, object)),
+                Child::Dir(prefix) => ListedEntry::Dir(self.dir_path(mount, &prefix)),
+            })
+            .collect();
+        Ok((entries, Some(listed_at), notes))
+    }
+
+    /// One level by delimiter: as many requests as the directory has pages, not as the tree has.
+    async fn one_level(
+        &self,
+        op: &Op,
+        mount: usize,
+        prefix: &str,
+        path: &str,
+        known: bool,
+    ) -> Result<(Vec<Child>, i64, Vec<String>)> {
+        let listed_at = self.now_ms();
+        let request =
+            ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
+        let mut pages = Pages::new(self.bucket(mount).clone(), op.call.clone(), request);
+        let mut notes = Vec::new();
+        let mut seen_any = known || prefix.is_empty();
+        // Keyed by raw key: directories with their `/`, so the map's order is the answer's.
+        let mut children: BTreeMap<String, Child> = BTreeMap::new();
+        while let Some(page) = pages.next().await? {
+            op.check(&self.0.platform)?;
+            seen_any |= !page.objects.is_empty() || !page.prefixes.is_empty();
+            for object in page.objects {
+                if !is_marker(prefix, &object) {
+                    children.insert(object.key.clone(), Child::File(object));
+                }
+            }
+            for below in page.prefixes {
+                children.insert(below.clone(), Child::Dir(below));
+            }
+            for key in page.unaddressable {
+                notes.push(format!("the key {key} cannot be addressed"));
+            }
+        }
+        if !seen_any && notes.is_empty() {
+            return Err(self.missing(path, &[]));
+        }
+        Ok((children.into_values().collect(), listed_at, notes))
+    }
+
+    /// The canonical path of a directory of a mount, ending in `/`.
+    pub fn dir_path(&self, mount: usize, prefix: &str) -> String {
+        self.0.table.join(mount, &tree::encode_dir(prefix))
+    }
+
+    /// Counts what the listing of each mount under `path` holds.
+    pub async fn report(&self, op: &Op, path: &str) -> Result<Vec<(String, Report)>> {
+        let scopes = match self.resolve(op, path).await? {
+            Target::Above(path) => self.mounts_below(&path),
+            Target::Dir { mount, prefix, .. } => vec![super::Scope::new(mount, prefix)],
+            Target::File { entry, .. } => {
+                let mut builder = SnapshotBuilder::new();
+                let key = entry.object.key.clone();
+                builder.push(entry.object);
+                let report = builder.finish(key, self.now_ms()).report();
+                return Ok(vec![(entry.path, report)]);
+            }
+        };
+        let mut reports = Vec::new();
+        for scope in scopes {
+            let mut walk = self.walk(op, vec![scope.clone()]);
+            while walk.next().await?.is_some() {}
+            if let Some(snapshot) = walk.snapshot() {
+                let place = self.dir_path(scope.mount, &scope.prefix);
+                reports.push((place, snapshot.report()));
+            }
+        }
+        Ok(reports)
+    }
+
+    /// All keys of the mounts that lie below the synthetic directory `path`.
+    pub fn mounts_below(&self, path: &str) -> Vec<super::Scope> {
+        let base = with_slash(path.to_owned());
+        (0..self.0.mounts.len())
+            .filter(|mount| self.dir_path(*mount, "").starts_with(&base))
+            .map(|mount| super::Scope::new(mount, ""))
+            .collect()
+    }
+}
+
+/// The zero-byte object that only makes its directory exist.
+fn is_marker(prefix: &str, object: &Object) -> bool {
+    object.size == 0 && object.key == prefix
+}
+
+fn with_slash(path: String) -> String {
+    if path.ends_with('/') { path } else { path + "/" }
+}

@@ -1,0 +1,308 @@
+//! The files below some prefixes, in path order, handed out while they are still being listed.
+//!
+//! Listing first and working then wastes the wait: a million keys are a thousand pages in a row.
+//! Trusting that pages come in order breaks on servers that sort by path segment. [`Walk`] hands
+//! each page on at once while the order holds; the page that breaks it, and all that follow, are
+//! collected, sorted and handed out last, and the walk says so.
+
+use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
+
+use super::{Entry, Op, Vfs};
+use crate::{
+    bucket::{ListRequest, Object, Pages},
+    error::Result,
+    tree::{Snapshot, SnapshotBuilder},
+};
+
+/// Entries in one batch taken from a snapshot.
+const BATCH: usize = 512;
+
+/// Where a walk goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    /// Index of the mount.
+    pub mount: usize,
+    /// Only keys that start with this; any string, not only a directory.
+    pub prefix: String,
+    /// Only keys after this one (a cursor), or from it on.
+    pub from: Option<Bound<String>>,
+}
+
+/// The files of some scopes, in the order mount path, then raw key bytes.
+#[derive(Debug)]
+pub struct Walk {
+    vfs: Vfs,
+    op: Op,
+    scopes: VecDeque<Scope>,
+    current: Option<Current>,
+    as_of: Option<i64>,
+    listed: u64,
+    notes: Vec<String>,
+    snapshots: Vec<Arc<Snapshot>>,
+    last: Option<Arc<Snapshot>>,
+    place: String,
+}
+
+#[derive(Debug)]
+enum Current {
+    Listing(Box<Listing>),
+    Kept { mount: usize, snapshot: Arc<Snapshot>, scope: Scope, skip: Option<Arc<Snapshot>> },
+}
+
+#[derive(Debug)]
+struct Listing {
+    scope: Scope,
+    pages: Pages,
+    builder: SnapshotBuilder,
+    began: Duration,
+    listed_at: i64,
+    last: Option<String>,
+    /// What was handed out before the order broke.
+    emitted: Option<SnapshotBuilder>,
+    collecting: bool,
+}
+
+impl Vfs {
+    /// Walks `scopes`, which are put in order and freed of overlaps first.
+    pub fn walk(&self, op: &Op, mut scopes: Vec<Scope>) -> Walk {
+        scopes.sort_by(|a, b| (a.mount, &a.prefix).cmp(&(b.mount, &b.prefix)));
+        scopes.dedup_by(|later, earlier| {
+            later.mount == earlier.mount && later.prefix.starts_with(&earlier.prefix)
+        });
+        Walk {
+            vfs: self.clone(),
+            op: op.clone(),
+            scopes: scopes.into(),
+            current: None,
+            as_of: None,
+            listed: 0,
+            notes: Vec::new(),
+            snapshots: Vec::new(),
+            last: None,
+            place: "/".to_owned(),
+        }
+    }
+
+    /// Every scope of the tree: all keys of all mounts.
+    pub fn everything(&self) -> Vec<Scope> {
+        (0..self.0.mounts.len()).map(|mount| Scope::new(mount, "")).collect()
+    }
+}
+
+impl Scope {
+    /// All keys of `mount` that start with `prefix`.
+    pub fn new(mount: usize, prefix: impl Into<String>) -> Self {
+        Self { mount, prefix: prefix.into(), from: None }
+    }
+
+    fn admits(&self, key: &str) -> bool {
+        match &self.from {
+            None | Some(Bound::Unbounded) => true,
+            Some(Bound::Included(from)) => key >= from.as_str(),
+            Some(Bound::Excluded(from)) => key > from.as_str(),
+        }
+    }
+
+    /// The least key that may be admitted.
+    fn first(&self) -> Option<&str> {
+        match &self.from {
+            Some(Bound::Included(from) | Bound::Excluded(from)) => Some(from),
+            _ => None,
+        }
+    }
+}
+
+impl Walk {
+    /// The next batch, never empty, or `None` at the end.
+    ///
+    /// # Errors
+    /// What a listing fails with. The walk may be asked again: it goes on with the next scope,
+    /// so that a failing mount does not hide the others.
+    pub async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
+        loop {
+            self.op.check(self.vfs.platform())?;
+            match self.current.take() {
+                None => {
+                    let Some(scope) = self.scopes.pop_front() else {
+                        return Ok(None);
+                    };
+                    self.current = Some(self.start(scope));
+                }
+                Some(Current::Kept { mount, snapshot, scope, skip }) => {
+                    if let Some(batch) = self.from_kept(mount, snapshot, scope, skip) {
+                        return Ok(Some(batch));
+                    }
+                }
+                Some(Current::Listing(listing)) => {
+                    if let Some(batch) = self.from_listing(listing).await? {
+                        return Ok(Some(batch));
+                    }
+                }
+            }
+        }
+    }
+
+    fn start(&mut self, scope: Scope) -> Current {
+        self.place = self.vfs.dir_path(scope.mount, "");
+        let vfs = self.vfs.clone();
+        if let Some(snapshot) = vfs.fresh(&self.op, scope.mount, &scope.prefix) {
+            self.seen(snapshot.listed_at());
+            self.used(snapshot.clone());
+            return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
+        }
+        let request = ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
+        let pages = Pages::new(vfs.bucket(scope.mount).clone(), self.op.call.clone(), request);
+        let listed_at = vfs.now_ms();
+        let began = vfs.platform().monotonic();
+        let collecting = vfs.disorderly(scope.mount);
+        self.seen(listed_at);
+        Current::Listing(Box::new(Listing {
+            scope,
+            pages,
+            builder: SnapshotBuilder::new(),
+            began,
+            listed_at,
+            last: None,
+            emitted: None,
+            collecting,
+        }))
+    }
+
+    fn from_kept(
+        &mut self,
+        mount: usize,
+        snapshot: Arc<Snapshot>,
+        mut scope: Scope,
+        skip: Option<Arc<Snapshot>>,
+    ) -> Option<Vec<Entry>> {
+        let mut batch = Vec::new();
+        let mut last = None;
+        for object in snapshot.scan(&scope.prefix, scope.first()) {
+            if batch.len() == BATCH {
+                break;
+            }
+            last = Some(object.key.clone());
+            if !scope.admits(&object.key)
+                || skip.as_ref().is_some_and(|skip| skip.get(&object.key).is_some())
+            {
+                continue;
+            }
+            batch.push(self.vfs.entry(mount, object));
+        }
+        let last = last?;
+        scope.from = Some(Bound::Excluded(last));
+        self.listed += batch.len() as u64;
+        self.current = Some(Current::Kept { mount, snapshot, scope, skip });
+        // An empty batch that still advanced is not the end: let the loop come round again.
+        (!batch.is_empty()).then_some(batch)
+    }
+
+    async fn from_listing(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
+        let Some(page) = listing.pages.next().await? else {
+            self.finish(*listing);
+            return Ok(None);
+        };
+        page.unaddressable.into_iter().for_each(|key| listing.builder.add_unaddressable(key));
+        if !listing.collecting && !in_order(listing.last.as_deref(), &page.objects) {
+            self.vfs.note_disorder(listing.scope.mount);
+            listing.collecting = true;
+            listing.emitted = Some(std::mem::take(&mut listing.builder));
+        }
+        if let Some(object) = page.objects.last() {
+            listing.last = Some(object.key.clone());
+        }
+        let mut batch = Vec::new();
+        for object in page.objects {
+            if !listing.collecting && listing.scope.admits(&object.key) {
+                batch.push(self.vfs.entry(listing.scope.mount, object.clone()));
+            }
+            listing.builder.push(object);
+        }
+        self.listed += batch.len() as u64;
+        self.current = Some(Current::Listing(listing));
+        Ok((!batch.is_empty()).then_some(batch))
+    }
+
+    /// The last page was read: keep the snapshot, and hand out what had to wait for it.
+    fn finish(&mut self, listing: Listing) {
+        let Listing { scope, pages, builder, began, listed_at, emitted, collecting, .. } = listing;
+        let rest = builder.finish(scope.prefix.clone(), listed_at);
+        let out_of_order = pages.notes().out_of_order;
+        let (whole, skip) = match emitted {
+            None => (rest, None),
+            Some(emitted) => {
+                let emitted = emitted.finish(scope.prefix.clone(), listed_at);
+                let mut all = SnapshotBuilder::new();
+                emitted.scan("", None).for_each(|o| all.push(o));
+                rest.scan("", None).for_each(|o| all.push(o));
+                let unaddressable = [&emitted, &rest].map(Snapshot::unaddressable).concat();
+                unaddressable.into_iter().for_each(|key| all.add_unaddressable(key));
+                (all.finish(scope.prefix.clone(), listed_at), Some(Arc::new(emitted)))
+            }
+        };
+        if out_of_order > 0 {
+            self.notes.push(format!(
+                "the server lists keys out of byte order ({out_of_order} keys): they were sorted"
+            ));
+        }
+        let whole = Arc::new(whole);
+        self.vfs.keep(scope.mount, began, whole.clone());
+        self.used(whole.clone());
+        if collecting {
+            self.current = Some(Current::Kept { mount: scope.mount, snapshot: whole, scope, skip });
+        }
+    }
+
+    fn used(&mut self, snapshot: Arc<Snapshot>) {
+        self.last = Some(snapshot.clone());
+        self.snapshots.push(snapshot);
+    }
+
+    fn seen(&mut self, listed_at: i64) {
+        self.as_of = Some(self.as_of.map_or(listed_at, |as_of| as_of.min(listed_at)));
+    }
+
+    /// When the oldest listing used so far began, in milliseconds since the Unix epoch.
+    pub fn as_of(&self) -> Option<i64> {
+        self.as_of
+    }
+
+    /// Files handed out so far.
+    pub fn listed(&self) -> u64 {
+        self.listed
+    }
+
+    /// The directory that was last begun, for the error that it failed with.
+    pub fn place(&self) -> String {
+        self.place.clone()
+    }
+
+    /// The listing that the walk used last, once a scope is finished.
+    pub fn snapshot(&self) -> Option<Arc<Snapshot>> {
+        self.last.clone()
+    }
+
+    /// What a person should know about the listings, and the keys no path can name.
+    pub fn take_notes(&mut self) -> Vec<String> {
+        let mut notes = std::mem::take(&mut self.notes);
+        for snapshot in self.snapshots.drain(..) {
+            let lost = snapshot.unaddressable();
+            if let Some(first) = lost.first() {
+                notes.push(format!(
+                    "{} keys cannot be addressed, the first is {first}; `stat --report` counts them",
+                    lost.len()
+                ));
+            }
+        }
+        notes
+    }
+}
+
+/// Whether `objects` go on rising strictly after `last`.
+fn in_order(last: Option<&str>, objects: &[Object]) -> bool {
+    let starts_after = match (last, objects.first()) {
+        (Some(last), Some(first)) => last < first.key.as_str(),
+        _ => true,
+    };
+    starts_after && objects.windows(2).all(|pair| pair[0].key < pair[1].key)
+}
