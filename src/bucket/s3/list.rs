@@ -1,0 +1,301 @@
+//! Pages of keys.
+//!
+//! XML cannot hold every key (no control bytes), so keys are asked for in percent form, and the
+//! SDK hands them on as they come: in the spelling of AWS (a space is `+`), of Garage (`%20`), or
+//! not encoded at all. [`Spelling`] reads the page's own word on it, and a key that is no UTF-8
+//! is reported, not dropped.
+
+use std::{sync::atomic::Ordering::Relaxed, time::Duration};
+
+use aws_sdk_s3::{
+    operation::list_objects_v2::ListObjectsV2Output,
+    types::{EncodingType, Object as Listed, ObjectStorageClass},
+};
+
+use super::{
+    S3Bucket,
+    errors::{self, Asked, Failure},
+    retry::within,
+};
+use crate::{
+    bucket::{Call, ETag, ListPage, ListRequest, Object},
+    error::{Error, Kind, Result},
+};
+
+/// How long one page may take. Servers that walk a file system for it (MinIO) take seconds where
+/// AWS takes 100 ms.
+const PAGE: Duration = Duration::from_secs(60);
+
+/// What a `+` in a listing of this server stands for. Learnt from pages that show it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Plus {
+    Unknown = 0,
+    /// AWS, MinIO: `+` is a space, a plus is `%2B`.
+    Space = 1,
+    /// Go's path escape, which SeaweedFS uses: a space is `%20`, a plus is itself.
+    Plus = 2,
+}
+
+impl S3Bucket {
+    pub(super) async fn page(&self, call: &Call, request: &ListRequest) -> Result<ListPage> {
+        let output = self.output(call, request).await?;
+        let spelling = self.spelling(call, &output).await?;
+        read(output, spelling, &self.root, request)
+    }
+
+    /// One page as the SDK gives it, after as many tries as it takes.
+    async fn output(&self, call: &Call, request: &ListRequest) -> Result<ListObjectsV2Output> {
+        let mut tries = self.tries(call);
+        loop {
+            let permit = tries.permit(&self.permits).await?;
+            call.meter.list();
+            if tries.repeats() {
+                call.meter.retry();
+            }
+            let until = self.platform.monotonic() + PAGE;
+            let until = call.deadline.map_or(until, |deadline| deadline.min(until));
+            let sent = Box::pin(self.ask(request).send());
+            let failure = match within(&self.platform, Some(until), sent).await {
+                Some(Ok(output)) => return Ok(output),
+                Some(Err(error)) => errors::from_sdk(error, Asked::Page, self.now()),
+                None => Failure::soon("the server did not list in time"),
+            };
+            drop(permit);
+            tries.again(self.for_anonymous(failure)).await?;
+        }
+    }
+
+    fn ask(
+        &self,
+        request: &ListRequest,
+    ) -> aws_sdk_s3::operation::list_objects_v2::builders::ListObjectsV2FluentBuilder {
+        let absolute = |key: &str| format!("{}{key}", self.root);
+        let prefix = absolute(&request.prefix);
+        let start_after = request.start_after.as_deref().filter(|_| request.token.is_none());
+        self.client
+            .list_objects_v2()
+            .bucket(&self.bucket)
+            .encoding_type(EncodingType::Url)
+            .set_prefix(Some(prefix).filter(|prefix| !prefix.is_empty()))
+            .set_delimiter(request.one_level.then(|| "/".to_owned()))
+            .set_start_after(start_after.map(absolute))
+            .set_continuation_token(request.token.clone())
+            .set_max_keys(request.max_keys.map(|n| i32::try_from(n).unwrap_or(i32::MAX)))
+    }
+
+    /// A refusal of an anonymous request has another remedy.
+    pub(super) fn for_anonymous(&self, mut failure: Failure) -> Failure {
+        if self.anonymous && failure.error.kind() == Kind::Forbidden {
+            failure.error = failure
+                .error
+                .hint("the bucket is not public: give credentials, and leave --anonymous out");
+        }
+        failure
+    }
+
+    /// How the page spells its keys. Only a page that holds a `+` and nothing else that tells
+    /// costs a request, once for each bucket.
+    async fn spelling(&self, call: &Call, output: &ListObjectsV2Output) -> Result<Spelling> {
+        if output.encoding_type != Some(EncodingType::Url) {
+            return Ok(Spelling::Raw);
+        }
+        let plus = match self.plus.load(Relaxed) {
+            1 => Plus::Space,
+            2 => Plus::Plus,
+            _ => match plus_of(texts(output)) {
+                Some(plus) => plus,
+                // No `+` on the page: there is nothing to tell.
+                None => return Ok(Spelling::Percent(Plus::Space)),
+            },
+        };
+        let plus = match plus {
+            Plus::Unknown => self.probe(call).await?,
+            known => known,
+        };
+        self.plus.store(plus as u8, Relaxed);
+        Ok(Spelling::Percent(plus))
+    }
+
+    /// A server repeats the prefix in its own spelling: ask for one that shows it.
+    async fn probe(&self, call: &Call) -> Result<Plus> {
+        let request =
+            ListRequest { prefix: " +".to_owned(), max_keys: Some(1), ..Default::default() };
+        let output = self.output(call, &request).await?;
+        let prefix = output.prefix.as_deref().unwrap_or_default();
+        let tail = prefix.get(self.root.len().min(prefix.len())..).unwrap_or(prefix);
+        // `+%2B` by AWS, `%20+` by Go; `%20%2B` uses no `+` for anything and never comes here.
+        Ok(if tail.ends_with("%20+") { Plus::Plus } else { Plus::Space })
+    }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Spelling {
+    /// The server ignored `encoding-type`.
+    Raw,
+    Percent(Plus),
+}
+
+fn texts(output: &ListObjectsV2Output) -> impl Iterator<Item = &str> {
+    let keys = output.contents().iter().filter_map(|object| object.key.as_deref());
+    let prefixes = output.common_prefixes().iter().filter_map(|prefix| prefix.prefix.as_deref());
+    keys.chain(prefixes)
+}
+
+/// `None` when no text holds a `+`; [`Plus::Unknown`] when some do and nothing tells.
+fn plus_of<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Plus> {
+    let mut seen = false;
+    for text in texts {
+        if text.contains("%20") {
+            return Some(Plus::Plus);
+        }
+        if text.contains("%2B") || text.contains("%2b") {
+            return Some(Plus::Space);
+        }
+        seen |= text.contains('+');
+    }
+    seen.then_some(Plus::Unknown)
+}
+
+fn read(
+    output: ListObjectsV2Output,
+    spelling: Spelling,
+    root: &str,
+    request: &ListRequest,
+) -> Result<ListPage> {
+    let mut page = ListPage {
+        truncated: output.is_truncated.unwrap_or(false),
+        next: output.next_continuation_token.filter(|token| !token.is_empty()),
+        ..Default::default()
+    };
+    if !page.truncated {
+        // Some servers repeat the token on the last page.
+        page.next = None;
+    }
+    let listed = output.contents.unwrap_or_default();
+    page.objects.reserve_exact(listed.len());
+    for object in listed {
+        let Some(text) = object.key.as_deref() else {
+            return Err(broken("an entry has no key"));
+        };
+        match relative(text, spelling, root, &request.prefix)? {
+            // The marker of the root itself. It has no name below the root, and an empty one is
+            // nothing but the root's existence.
+            Name::Key(key) if key.is_empty() => {
+                if object.size.unwrap_or(0) > 0 {
+                    page.unaddressable.push("%@".to_owned());
+                }
+            }
+            Name::Key(key) => page.objects.push(entry(key, &object)?),
+            Name::Percent(text) => page.unaddressable.push(text),
+        }
+    }
+    for prefix in output.common_prefixes.unwrap_or_default() {
+        let Some(text) = prefix.prefix.as_deref() else {
+            return Err(broken("a common prefix has no name"));
+        };
+        match relative(text, spelling, root, &request.prefix)? {
+            Name::Key(key) => page.prefixes.push(key),
+            Name::Percent(text) => page.unaddressable.push(text),
+        }
+    }
+    Ok(page)
+}
+
+fn entry(key: String, object: &Listed) -> Result<Object> {
+    let Some(size) = object.size.and_then(|size| u64::try_from(size).ok()) else {
+        return Err(broken("an entry has no size"));
+    };
+    let Some(etag) = object.e_tag.as_deref().map(bare_etag).filter(|etag| !etag.is_empty()) else {
+        return Err(broken("an entry has no ETag, so no read of it could be pinned to a version"));
+    };
+    Ok(Object {
+        key,
+        size,
+        etag: ETag(etag.into()),
+        modified: object.last_modified.and_then(|time| time.to_millis().ok()),
+        // Restored copies are readable and still carry the class; only a GET would tell.
+        archived: matches!(
+            object.storage_class,
+            Some(ObjectStorageClass::Glacier | ObjectStorageClass::DeepArchive)
+        ),
+    })
+}
+
+/// An ETag without its quotes and without the `W/` of a server that thinks of compressing.
+pub(super) fn bare_etag(text: &str) -> &str {
+    let text = text.strip_prefix("W/").unwrap_or(text);
+    text.strip_prefix('"').and_then(|text| text.strip_suffix('"')).unwrap_or(text)
+}
+
+enum Name {
+    Key(String),
+    Percent(String),
+}
+
+/// A listed text as a key relative to the root.
+fn relative(text: &str, spelling: Spelling, root: &str, asked: &str) -> Result<Name> {
+    let bytes = match spelling {
+        Spelling::Raw => text.as_bytes().to_vec(),
+        Spelling::Percent(plus) => decode(text, plus),
+    };
+    let below = bytes
+        .strip_prefix(root.as_bytes())
+        .filter(|below| below.starts_with(asked.as_bytes()))
+        .ok_or_else(|| broken("it lists a key outside of the prefix that was asked for"))?;
+    Ok(match std::str::from_utf8(below) {
+        Ok(_) => {
+            let mut bytes = bytes;
+            bytes.drain(..root.len());
+            // Checked just now; a copy in percent form is the honest fallback all the same.
+            String::from_utf8(bytes)
+                .map_or_else(|error| Name::Percent(percent(error.as_bytes())), Name::Key)
+        }
+        Err(_) => Name::Percent(percent(below)),
+    })
+}
+
+/// Undoes percent form. A `%` that begins no escape stands for itself: some server wrote it so.
+fn decode(text: &str, plus: Plus) -> Vec<u8> {
+    let hex = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
+    let bytes = text.as_bytes();
+    let mut out = Vec::with_capacity(bytes.len());
+    let mut at = 0;
+    while at < bytes.len() {
+        let escape = match bytes[at] {
+            b'%' => {
+                bytes.get(at + 1..at + 3).and_then(|two| Some(hex(two[0])? << 4 | hex(two[1])?))
+            }
+            _ => None,
+        };
+        match (bytes[at], escape) {
+            (_, Some(byte)) => {
+                out.push(byte);
+                at += 3;
+                continue;
+            }
+            (b'+', _) if plus != Plus::Plus => out.push(b' '),
+            (byte, _) => out.push(byte),
+        }
+        at += 1;
+    }
+    out
+}
+
+/// Bytes that are no UTF-8, for a report: everything but graphic ASCII in percent form.
+fn percent(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
+}
+
+fn broken(what: &str) -> Error {
+    Error::new(Kind::Protocol, format!("the listing cannot be trusted: {what}"))
+        .hint("check that the endpoint is an S3 server, and report it to whoever runs it")
+}
