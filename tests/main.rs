@@ -1,6 +1,8 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
 
-// Not every helper is needed by every build of the tests.
-mod loopback;
+// Helpers are for all tests; what one of them leaves out, the next one needs.
 #[allow(dead_code, unused_imports)]
 mod support;
+
+mod contract;
+mod loopback;
