@@ -5,4 +5,5 @@
 mod support;
 
 mod contract;
+mod faults;
 mod loopback;
