@@ -127,7 +127,9 @@ struct Profile {
 impl Profile {
     fn read(settings: &Settings) -> Result<Self> {
         let profiles = &settings.profiles;
-        let mut builder = EnvConfigFiles::builder();
+        // Without any file the builder panics, so it is given an empty one.
+        let mut builder =
+            EnvConfigFiles::builder().with_contents(EnvConfigFileKind::Config, String::new());
         let mut files = Vec::new();
         for (kind, given, default, shown) in [
             (EnvConfigFileKind::Config, &profiles.config_file, "config", "~/.aws/config"),

@@ -334,7 +334,7 @@ fn by_status(code: &str, answer: &Answer<'_>, asked: Asked) -> Failure {
         ),
         403 => forbidden(asked),
         404 if asked == Asked::Bytes => no_key(),
-        404 => no_bucket(),
+        404 if !code.is_empty() => no_bucket(),
         412 | 416 => changed(),
         200..=299 => Failure::never(
             Kind::Protocol,

@@ -8,7 +8,7 @@
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU8},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use aws_sdk_s3::{
@@ -32,6 +32,8 @@ mod errors;
 mod get;
 mod list;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod wire;
 
@@ -45,8 +47,8 @@ pub struct S3Bucket {
     permits: Permits,
     platform: Platform,
     heard: Arc<wire::Heard>,
-    /// How this server writes a space in a listing (see [`list::Plus`]).
-    plus: AtomicU8,
+    /// This server's listings write a space as `%20`, so a `+` in them is itself.
+    plain_plus: AtomicBool,
     anonymous: bool,
     endpoint: Endpoint,
     /// Where the keys come from, in words, for the operator.
@@ -109,7 +111,7 @@ impl S3Bucket {
             permits,
             platform: platform.clone(),
             heard,
-            plus: AtomicU8::new(list::Plus::Unknown as u8),
+            plain_plus: AtomicBool::new(false),
             anonymous,
             endpoint,
             keys_from: found.from,
