@@ -3,7 +3,7 @@
 //! An SDK alone gives a client for AWS: checksums that R2 refuses, retries that know no deadline,
 //! bodies of any length, errors by operation. [`S3Bucket`] keeps of it what is hard (signatures,
 //! endpoints, XML) and does the rest itself: credentials in [`credentials`], the socket's side in
-//! [`wire`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
+//! [`wire`] and [`connection`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
 //! [`list`], bytes in [`get`].
 
 use std::{
@@ -26,6 +26,7 @@ use crate::{
     platform::{BoxFuture, Platform},
 };
 
+mod connection;
 mod credentials;
 pub(crate) mod diagnose;
 mod errors;
