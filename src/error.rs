@@ -129,6 +129,14 @@ impl Error {
     }
 }
 
+/// By what a caller sees; the source may be of any type and does not count.
+impl PartialEq for Error {
+    fn eq(&self, other: &Self) -> bool {
+        let (a, b) = (&self.0, &other.0);
+        (a.kind, &a.message, &a.path, &a.hint) == (b.kind, &b.message, &b.path, &b.hint)
+    }
+}
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(path) = &self.0.path {

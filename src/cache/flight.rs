@@ -71,6 +71,12 @@ impl Flights {
     pub(super) fn lock(&self) -> Tower<'_> {
         Tower { flights: self, map: lock(&self.map) }
     }
+
+    /// How many blocks are on their way.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        lock(&self.map).len()
+    }
 }
 
 /// The map of flights, locked.

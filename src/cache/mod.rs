@@ -27,6 +27,8 @@ use crate::{
 mod disk;
 mod flight;
 mod memory;
+#[cfg(all(test, feature = "native"))]
+mod tests;
 
 use disk::Disk;
 pub use disk::DiskOptions;
