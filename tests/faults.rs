@@ -147,7 +147,7 @@ async fn what_no_repeat_can_mend_is_said_at_once() {
         (Fault::forbidden("ExpiredToken"), Kind::Credentials),
         (Fault::forbidden("InvalidObjectState"), Kind::Archived),
         (Fault::Empty(403), Kind::Forbidden),
-        (Fault::Html(403), Kind::Forbidden),
+        (Fault::Html(403), Kind::Protocol),
         (Fault::Empty(401), Kind::Credentials),
         (error(404, "NoSuchKey"), Kind::NotFound),
         (error(404, "NoSuchBucket"), Kind::NoBucket),
@@ -350,7 +350,7 @@ async fn a_get_that_is_dropped_stops_at_the_server() {
 async fn five_percent_of_everything_costs_no_byte_and_few_requests() {
     let setting = Setting::new().await;
     let content = |n: usize| format!("object {n} ").repeat(n % 500 + 1);
-    setting.store.fill((0..1000).map(|n| (format!("k{n:04}"), content(n))));
+    setting.store.fill((0..600).map(|n| (format!("k{n:04}"), content(n))));
     for (fault, share) in [
         (Fault::slow_down(), 50),
         (Fault::Reset, 10),
@@ -361,13 +361,13 @@ async fn five_percent_of_everything_costs_no_byte_and_few_requests() {
         setting.server.faults().add(Rule::gets(fault).per_mille(share));
     }
     let (objects, ..) = setting.list().await;
-    assert_eq!(objects.len(), 1000);
+    assert_eq!(objects.len(), 600);
     let gets = objects.iter().map(|object| setting.get(object));
     for (n, got) in futures_util::future::join_all(gets).await.into_iter().enumerate() {
         assert!(got.unwrap_or_else(|e| panic!("{n}: {e}")) == content(n).as_bytes(), "object {n}");
     }
     let (counts, hits) = (setting.server.counts(), setting.server.faults().hits());
-    assert!(hits >= 50, "only {hits} faults were met");
-    assert_eq!(counts.gets, 1000 + hits);
-    assert!(counts.gets <= 1150, "{counts:?}");
+    assert!(hits >= 30, "only {hits} faults were met");
+    assert_eq!(counts.gets, 600 + hits);
+    assert!(counts.gets <= 690, "{counts:?}");
 }

@@ -18,7 +18,7 @@ use super::{
     retry::within,
 };
 use crate::{
-    bucket::{Call, ETag, ListPage, ListRequest, Object},
+    bucket::{Call, ETag, ListPage, ListRequest, MAX_KEY, Object},
     error::{Error, Kind, Result},
 };
 
@@ -201,14 +201,15 @@ fn relative(text: &str, spelling: Spelling, root: &str, asked: &str) -> Result<N
         .filter(|below| below.starts_with(asked.as_bytes()))
         .ok_or_else(|| broken("it lists a key outside of the prefix that was asked for"))?;
     Ok(match std::str::from_utf8(below) {
-        Ok(_) => {
+        // No server would take a longer one in a request, so a listing that has it is forged.
+        Ok(_) if bytes.len() <= MAX_KEY => {
             let mut bytes = bytes;
             bytes.drain(..root.len());
             // Checked just now; a copy in percent form is the honest fallback all the same.
             String::from_utf8(bytes)
                 .map_or_else(|error| Name::Percent(percent(error.as_bytes())), Name::Key)
         }
-        Err(_) => Name::Percent(percent(below)),
+        _ => Name::Percent(percent(below)),
     })
 }
 

@@ -58,7 +58,11 @@ impl<'a> Tries<'a> {
         if self.deadline.is_some_and(|deadline| self.platform.monotonic() >= deadline) {
             return Err(too_late(None));
         }
+        let queued = self.platform.monotonic();
         let permit = within(self.platform, self.deadline, permits.acquire()).await;
+        // Time in the queue is no trying: a request that waited three minutes for its turn would
+        // be given up at its first failure.
+        self.since += self.platform.monotonic().saturating_sub(queued);
         self.tries += 1;
         permit.unwrap_or_else(|| Err(too_late(None)))
     }
