@@ -1,5 +1,7 @@
 //! The delaying TCP proxy as a program.
 
+#![allow(clippy::disallowed_methods, reason = "a program of its own")]
+
 // The program needs a part of what the tests need.
 #[allow(dead_code)]
 mod proxy;

@@ -1,5 +1,7 @@
 //! The loopback S3 server as a program, for benchmarks and trials by hand.
 
+#![allow(clippy::disallowed_methods, reason = "a program of its own")]
+
 // The program needs a part of what the tests need.
 #[allow(dead_code, unused_imports)]
 #[path = "../tests/support/mod.rs"]

@@ -1,5 +1,7 @@
 //! A live, read-only file tree over an S3-compatible bucket.
 
+#![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests run where std does"))]
+
 pub mod bucket;
 pub mod cache;
 #[cfg(feature = "cli")]

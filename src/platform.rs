@@ -77,6 +77,7 @@ impl Platform {
     /// # Panics
     /// Outside a tokio runtime.
     #[cfg(feature = "native")]
+    #[expect(clippy::disallowed_methods, reason = "this is where they are brought in")]
     pub fn tokio() -> Self {
         let handle = tokio::runtime::Handle::current();
         let blocking = handle.clone();

@@ -2,9 +2,12 @@
 
 #[cfg(feature = "cli")]
 mod cli;
-// Not every helper is needed by every build of the tests.
+mod contract;
 mod loopback;
 mod requests;
-mod workload;
+mod s3;
+// Not every helper is needed by every build of the tests.
 #[allow(dead_code, unused_imports)]
 mod support;
+mod tree;
+mod workload;

@@ -10,6 +10,11 @@ use std::{collections::HashSet, sync::Arc};
 use super::{Bucket, Call, ListPage, ListRequest};
 use crate::error::{Error, Kind, Result};
 
+/// Pages with nothing on them that may follow each other. A few are legal (a server that scans a
+/// bounded number of deleted entries per page answers so); without a bound, a server that never
+/// repeats a token could keep a listing going for ever.
+const MAX_EMPTY: u32 = 100;
+
 /// What a listing was seen to do.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ListingNotes {
@@ -28,6 +33,8 @@ pub struct Pages {
     // A server that cycles through several tokens is as endless as one that repeats the last.
     seen: HashSet<u64>,
     last: Option<String>,
+    // Empty pages since the last one with something on it.
+    empty: u32,
     notes: ListingNotes,
 }
 
@@ -40,6 +47,7 @@ impl Pages {
             request: Some(request),
             seen: HashSet::new(),
             last: None,
+            empty: 0,
             notes: ListingNotes::default(),
         }
     }
@@ -63,6 +71,12 @@ impl Pages {
             let last = self.last.get_or_insert_default();
             last.clear();
             last.push_str(&object.key);
+        }
+        let nothing =
+            page.objects.is_empty() && page.prefixes.is_empty() && page.unaddressable.is_empty();
+        self.empty = if nothing { self.empty + 1 } else { 0 };
+        if self.empty > MAX_EMPTY {
+            return Err(broken("it promises more and gives nothing, page after page"));
         }
         match &page.next {
             Some(token) => {

@@ -44,8 +44,6 @@ pub(crate) enum Fault {
     ShortBody,
     /// One byte more than there should be, and `Content-Length` agrees with it.
     LongBody,
-    /// The length is right and the first byte is not.
-    WrongBytes,
     /// `Content-Range` names another range than the bytes are of.
     WrongContentRange,
     /// The `ETag` of the answer is another than the listing's, though the bytes are the same.
@@ -114,12 +112,23 @@ pub(crate) struct Rule {
     per_mille: u64,
     /// How many requests this rule was asked about.
     met: u64,
+    /// Which rule it is, so that two shares are not drawn alike.
+    nth: u64,
 }
 
 impl Rule {
     /// Every request, for ever.
     pub(crate) fn all(fault: Fault) -> Self {
-        Self { fault, kind: None, key: None, skip: 0, times: u64::MAX, per_mille: 1000, met: 0 }
+        Self {
+            fault,
+            kind: None,
+            key: None,
+            skip: 0,
+            times: u64::MAX,
+            per_mille: 1000,
+            met: 0,
+            nth: 0,
+        }
     }
     /// Every list request, for ever.
     pub(crate) fn lists(fault: Fault) -> Self {
@@ -159,7 +168,9 @@ impl Rule {
         if nth < self.skip || self.times == 0 {
             return false;
         }
-        if xxhash_rust::xxh3::xxh3_64(&nth.to_le_bytes()) % 1000 >= self.per_mille {
+        if xxhash_rust::xxh3::xxh3_64_with_seed(&nth.to_le_bytes(), self.nth) % 1000
+            >= self.per_mille
+        {
             return false;
         }
         self.times -= 1;
@@ -180,7 +191,9 @@ pub(crate) struct Faults {
 impl Faults {
     /// Adds a rule; the first that hits a request decides what happens to it.
     pub(crate) fn add(&self, rule: Rule) {
-        lock(&self.rules).push(rule);
+        let mut rules = lock(&self.rules);
+        let nth = rules.len() as u64;
+        rules.push(Rule { nth, ..rule });
     }
 
     /// Turns a habit on.

@@ -17,8 +17,10 @@ mod protocol;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod store;
+pub(crate) mod world;
 
 pub(crate) use counts::{Asked, Kind, Totals};
 pub(crate) use faults::{Fault, Quirk, Rule};
 pub(crate) use server::{ACCESS_KEY, BUCKET, SECRET_KEY, TestServer};
 pub(crate) use store::{Order, Store, Stored};
+pub(crate) use world::World;

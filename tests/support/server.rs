@@ -383,13 +383,6 @@ fn spoil(
             (bytes.slice(..whole.saturating_sub(1)), End::Clean, whole.saturating_sub(1))
         }
         Fault::LongBody => ([&bytes[..], b"!"].concat().into(), End::Clean, whole + 1),
-        Fault::WrongBytes => {
-            let mut other = bytes.to_vec();
-            if let Some(first) = other.first_mut() {
-                *first ^= 1;
-            }
-            (other.into(), End::Clean, whole)
-        }
         Fault::WrongContentRange => {
             if headers.contains_key(CONTENT_RANGE) {
                 let range = format!("bytes {whole}-{}/{}", 2 * whole, 2 * whole + 1);

@@ -8,14 +8,11 @@
 use std::{error::Error as StdError, fmt, time::Duration};
 
 use aws_smithy_runtime_api::{
-    client::{
-        orchestrator::HttpResponse,
-        result::{ConnectorError, SdkError},
-    },
+    client::{orchestrator::HttpResponse, result::SdkError},
     http::Headers,
 };
 
-use super::wire;
+use super::{connection, wire};
 use crate::error::{Error, Kind};
 
 /// Whether another attempt can end differently.
@@ -130,7 +127,7 @@ where
         }
         SdkError::TimeoutError(_) => Failure::soon("the server did not answer in time"),
         SdkError::DispatchFailure(failure) => match failure.as_connector_error() {
-            Some(error) => connection(error),
+            Some(error) => connection::classify(error),
             None => Failure::soon("the request could not be sent"),
         },
         _ => Failure::never(
@@ -139,87 +136,6 @@ where
             "check the endpoint, the region and the keys for characters that do not belong there",
         ),
     }
-}
-
-/// No response came. The texts of the layers below name addresses, so only what kind of thing
-/// went wrong is kept.
-fn connection(error: &ConnectorError) -> Failure {
-    let text = chain(error);
-    if text.contains("certificate") || text.contains("CertificateError") {
-        return Failure::never(
-            Kind::Config,
-            format!("the server's certificate is not trusted: {}", certificate_fault(&text)),
-            "set AWS_CA_BUNDLE to the certificates of the authority that signed it; behind a \
-             proxy that opens TLS, the proxy's",
-        );
-    }
-    if text.contains("InvalidContentType") || text.contains("corrupt message") {
-        return Failure::never(
-            Kind::Protocol,
-            "the server does not speak TLS",
-            "write the endpoint with http:// instead of https://, if that is meant",
-        );
-    }
-    if text.contains("larger than 16 MiB") {
-        return Failure::never(
-            Kind::Protocol,
-            "a page of the listing is larger than 16 MiB",
-            "the endpoint is not an S3 server, or breaks the limit of 1,000 keys a page",
-        );
-    }
-    let unreached = |what: &str| Failure {
-        error: Error::new(Kind::Unavailable, what)
-            .hint("check the endpoint, the network and HTTPS_PROXY, then run `r2vfs doctor`"),
-        retry: Retry::Unreached,
-    };
-    if text.contains("dns error") || text.contains("failed to lookup") {
-        return unreached("the endpoint's name cannot be resolved");
-    }
-    if text.contains("Connection refused") {
-        return unreached("the endpoint refuses connections");
-    }
-    if text.contains("connect timeout") || text.contains("connect") && error.is_timeout() {
-        return unreached("the endpoint cannot be reached in time");
-    }
-    if text.contains("tunnel") || text.contains("proxy") {
-        return unreached("the proxy does not let the connection through");
-    }
-    if text.contains("tcp connect") || text.contains("unreachable") {
-        return unreached("the endpoint cannot be reached");
-    }
-    if text.contains("invalid HTTP") || text.contains("Parse(") {
-        return Failure::never(
-            Kind::Protocol,
-            "the endpoint does not answer in HTTP",
-            "check the endpoint's port and whether it wants https",
-        );
-    }
-    Failure::soon("the connection broke")
-}
-
-/// All messages of an error and its causes.
-fn chain(error: &dyn StdError) -> String {
-    let mut text = format!("{error:?}");
-    let mut next = Some(error);
-    while let Some(error) = next {
-        text.push_str("; ");
-        text.push_str(&error.to_string());
-        next = error.source();
-    }
-    text
-}
-
-fn certificate_fault(text: &str) -> &'static str {
-    [
-        ("UnknownIssuer", "it is signed by an unknown authority"),
-        ("NotValidForName", "it is for another host name"),
-        ("Expired", "it has expired, or this machine's clock is wrong"),
-        ("NotValidYet", "it is not valid yet, or this machine's clock is wrong"),
-        ("CaUsedAsEndEntity", "it is an authority's own certificate"),
-    ]
-    .into_iter()
-    .find(|(mark, _)| text.contains(mark))
-    .map_or("it was refused", |(_, words)| words)
 }
 
 /// What a response that is no success means.
@@ -334,7 +250,7 @@ fn by_status(code: &str, answer: &Answer<'_>, asked: Asked) -> Failure {
         ),
         403 => forbidden(asked),
         404 if asked == Asked::Bytes => no_key(),
-        404 => no_bucket(),
+        404 if !code.is_empty() => no_bucket(),
         412 | 416 => changed(),
         200..=299 => Failure::never(
             Kind::Protocol,
@@ -489,4 +405,100 @@ fn plain(text: &str) -> Option<String> {
         && text.len() <= 64
         && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-_.+/=".contains(&b));
     good.then(|| text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(status: u16, headers: &[(&'static str, &'static str)], body: &str) -> Failure {
+        let mut map = Headers::new();
+        for (name, value) in headers {
+            map.insert(*name, *value);
+        }
+        let answer = Answer { status, headers: &map, body: body.as_bytes(), now: 1_704_164_645 };
+        classify(&answer, Asked::Page)
+    }
+
+    fn document(code: &str, more: &str) -> String {
+        format!("<Error><Code>{code}</Code>{more}</Error>")
+    }
+
+    #[test]
+    fn credentials_fail_each_in_their_own_way() {
+        for (status, code, part) in [
+            (403, "SignatureDoesNotMatch", "secret access key"),
+            (403, "InvalidAccessKeyId", "does not know the access key"),
+            (400, "ExpiredToken", "fetch new temporary keys"),
+            (403, "InvalidToken", "AWS_SESSION_TOKEN"),
+            (401, "Unauthorized", "does not accept the credentials"),
+            (401, "", "does not accept the credentials"),
+        ] {
+            let failure = answer(status, &[], &document(code, ""));
+            assert_eq!((failure.error.kind(), failure.retry), (Kind::Credentials, Retry::Never));
+            let text = failure.error.to_string();
+            assert!(text.contains(part), "{code}: {text}");
+        }
+        let r2 = "<Message>Credential access key has length 20, should be 32</Message>";
+        let failure = answer(400, &[], &document("InvalidArgument", r2));
+        assert_eq!(failure.error.kind(), Kind::Credentials);
+        assert_eq!(answer(400, &[], &document("InvalidArgument", "")).error.kind(), Kind::Protocol);
+    }
+
+    #[test]
+    fn a_skewed_clock_is_told_by_how_much() {
+        let date = ("date", "Tue, 02 Jan 2024 02:47:05 GMT");
+        let failure = answer(403, &[date], &document("RequestTimeTooSkewed", ""));
+        assert_eq!(
+            failure.error.message(),
+            "this machine's clock is 17 minutes ahead of the server's"
+        );
+        assert_eq!(skew_in_words(-90), "90 seconds behind the server's");
+        assert_eq!(skew_in_words(i64::MIN + 1), "106751991167300 days behind the server's");
+    }
+
+    #[test]
+    fn a_wrong_region_is_answered_with_the_right_one() {
+        let moved = answer(301, &[("x-amz-bucket-region", "eu-west-1")], "");
+        let aws = "<Message>the region 'us-east-1' is wrong; expecting 'eu-west-1'</Message>";
+        let aws = answer(400, &[], &document("AuthorizationHeaderMalformed", aws));
+        let element = answer(
+            400,
+            &[],
+            &document("AuthorizationHeaderMalformed", "<Region>eu-west-1</Region>"),
+        );
+        let garage = "<Message>Authorization header malformed, unexpected scope: \
+                      20240102/us-east-1/s3/aws4_request, expected: \
+                      20240102/eu-west-1/s3/aws4_request</Message>";
+        let garage = answer(400, &[], &document("AuthorizationHeaderMalformed", garage));
+        for failure in [moved, aws, element, garage] {
+            assert_eq!(failure.error.kind(), Kind::Config);
+            let text = failure.error.to_string();
+            assert!(text.contains("AWS_REGION=eu-west-1"), "{text}");
+        }
+        assert!(answer(307, &[], "").error.to_string().contains("AWS_REGION"));
+    }
+
+    #[test]
+    fn pauses_that_the_server_asks_for() {
+        let slow = |header| answer(503, &[("retry-after", header)], &document("SlowDown", ""));
+        assert_eq!(slow("7").retry, Retry::After(Duration::from_secs(7)));
+        let at = slow("Tue, 02 Jan 2024 03:04:35 GMT");
+        assert_eq!(at.retry, Retry::After(Duration::from_secs(30)));
+        for odd in ["soon", "-1", "Tue, 02 Jan 2024 01:00:00 GMT"] {
+            assert_eq!(slow(odd).retry, Retry::Soon, "{odd}");
+        }
+        assert_eq!(answer(503, &[], "").retry, Retry::Soon);
+        assert_eq!(answer(501, &[], "").retry, Retry::Never);
+    }
+
+    #[test]
+    fn what_a_server_writes_is_not_repeated() {
+        let odd = "<Code>No\u{202e}Such</Code><Message>kbase</Message><RequestId>a b</RequestId>";
+        let failure = answer(400, &[], odd);
+        let text = format!("{} {:?}", failure.error, failure.error);
+        assert!(text.contains("(400)") && !text.contains('\u{202e}') && !text.contains("kbase"));
+        let long = document(&"x".repeat(65), "");
+        assert!(!answer(400, &[], &long).error.to_string().contains("xxx"));
+    }
 }

@@ -2,8 +2,8 @@
 //!
 //! XML cannot hold every key (no control bytes), so keys are asked for in percent form, and the
 //! SDK hands them on as they come: in the spelling of AWS (a space is `+`), of Garage (`%20`), or
-//! not encoded at all. [`Spelling`] reads the page's own word on it, and a key that is no UTF-8
-//! is reported, not dropped.
+//! not encoded at all. [`Spelling`] is what the page itself tells of it, and a key that is no
+//! UTF-8 is reported, not dropped.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -18,7 +18,7 @@ use super::{
     retry::within,
 };
 use crate::{
-    bucket::{Call, ETag, ListPage, ListRequest, Object},
+    bucket::{Call, ETag, ListPage, ListRequest, MAX_KEY, Object},
     error::{Error, Kind, Result},
 };
 
@@ -26,21 +26,22 @@ use crate::{
 /// AWS takes 100 ms.
 const PAGE: Duration = Duration::from_secs(60);
 
-/// What a `+` in a listing of this server stands for. Learnt from pages that show it.
+/// How a page spells its keys.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub(super) enum Plus {
-    Unknown = 0,
-    /// AWS, MinIO: `+` is a space, a plus is `%2B`.
-    Space = 1,
-    /// Go's path escape, which SeaweedFS uses: a space is `%20`, a plus is itself.
-    Plus = 2,
+enum Spelling {
+    /// As they are: the server ignored `encoding-type`.
+    Raw,
+    /// In percent form.
+    Percent {
+        /// `+` is itself and not a space.
+        plus: bool,
+    },
 }
 
 impl S3Bucket {
     pub(super) async fn page(&self, call: &Call, request: &ListRequest) -> Result<ListPage> {
         let output = self.output(call, request).await?;
-        let spelling = self.spelling(call, &output).await?;
+        let spelling = self.spelling(&output);
         read(output, spelling, &self.root, request)
     }
 
@@ -94,67 +95,23 @@ impl S3Bucket {
         failure
     }
 
-    /// How the page spells its keys. Only a page that holds a `+` and nothing else that tells
-    /// costs a request, once for each bucket.
-    async fn spelling(&self, call: &Call, output: &ListObjectsV2Output) -> Result<Spelling> {
+    /// AWS, MinIO and SeaweedFS write a space as `+`, Garage and Ceph as `%20`. One `%20` tells
+    /// for good, and without one a `+` is taken as AWS means it.
+    fn spelling(&self, output: &ListObjectsV2Output) -> Spelling {
         if output.encoding_type != Some(EncodingType::Url) {
-            return Ok(Spelling::Raw);
+            return Spelling::Raw;
         }
-        let plus = match self.plus.load(Relaxed) {
-            1 => Plus::Space,
-            2 => Plus::Plus,
-            _ => match plus_of(texts(output)) {
-                Some(plus) => plus,
-                // No `+` on the page: there is nothing to tell.
-                None => return Ok(Spelling::Percent(Plus::Space)),
-            },
-        };
-        let plus = match plus {
-            Plus::Unknown => self.probe(call).await?,
-            known => known,
-        };
-        self.plus.store(plus as u8, Relaxed);
-        Ok(Spelling::Percent(plus))
+        if texts(output).any(|text| text.contains("%20")) {
+            self.plain_plus.store(true, Relaxed);
+        }
+        Spelling::Percent { plus: self.plain_plus.load(Relaxed) }
     }
-
-    /// A server repeats the prefix in its own spelling: ask for one that shows it.
-    async fn probe(&self, call: &Call) -> Result<Plus> {
-        let request =
-            ListRequest { prefix: " +".to_owned(), max_keys: Some(1), ..Default::default() };
-        let output = self.output(call, &request).await?;
-        let prefix = output.prefix.as_deref().unwrap_or_default();
-        let tail = prefix.get(self.root.len().min(prefix.len())..).unwrap_or(prefix);
-        // `+%2B` by AWS, `%20+` by Go; `%20%2B` uses no `+` for anything and never comes here.
-        Ok(if tail.ends_with("%20+") { Plus::Plus } else { Plus::Space })
-    }
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Spelling {
-    /// The server ignored `encoding-type`.
-    Raw,
-    Percent(Plus),
 }
 
 fn texts(output: &ListObjectsV2Output) -> impl Iterator<Item = &str> {
     let keys = output.contents().iter().filter_map(|object| object.key.as_deref());
     let prefixes = output.common_prefixes().iter().filter_map(|prefix| prefix.prefix.as_deref());
     keys.chain(prefixes)
-}
-
-/// `None` when no text holds a `+`; [`Plus::Unknown`] when some do and nothing tells.
-fn plus_of<'a>(texts: impl Iterator<Item = &'a str>) -> Option<Plus> {
-    let mut seen = false;
-    for text in texts {
-        if text.contains("%20") {
-            return Some(Plus::Plus);
-        }
-        if text.contains("%2B") || text.contains("%2b") {
-            return Some(Plus::Space);
-        }
-        seen |= text.contains('+');
-    }
-    seen.then_some(Plus::Unknown)
 }
 
 fn read(
@@ -237,26 +194,27 @@ enum Name {
 fn relative(text: &str, spelling: Spelling, root: &str, asked: &str) -> Result<Name> {
     let bytes = match spelling {
         Spelling::Raw => text.as_bytes().to_vec(),
-        Spelling::Percent(plus) => decode(text, plus),
+        Spelling::Percent { plus } => decode(text, plus),
     };
     let below = bytes
         .strip_prefix(root.as_bytes())
         .filter(|below| below.starts_with(asked.as_bytes()))
         .ok_or_else(|| broken("it lists a key outside of the prefix that was asked for"))?;
     Ok(match std::str::from_utf8(below) {
-        Ok(_) => {
+        // No server would take a longer one in a request, so a listing that has it is forged.
+        Ok(_) if bytes.len() <= MAX_KEY => {
             let mut bytes = bytes;
             bytes.drain(..root.len());
             // Checked just now; a copy in percent form is the honest fallback all the same.
             String::from_utf8(bytes)
                 .map_or_else(|error| Name::Percent(percent(error.as_bytes())), Name::Key)
         }
-        Err(_) => Name::Percent(percent(below)),
+        _ => Name::Percent(percent(below)),
     })
 }
 
 /// Undoes percent form. A `%` that begins no escape stands for itself: some server wrote it so.
-fn decode(text: &str, plus: Plus) -> Vec<u8> {
+fn decode(text: &str, plus: bool) -> Vec<u8> {
     let hex = |b: u8| char::from(b).to_digit(16).map(|d| d as u8);
     let bytes = text.as_bytes();
     let mut out = Vec::with_capacity(bytes.len());
@@ -274,7 +232,7 @@ fn decode(text: &str, plus: Plus) -> Vec<u8> {
                 at += 3;
                 continue;
             }
-            (b'+', _) if plus != Plus::Plus => out.push(b' '),
+            (b'+', _) if !plus => out.push(b' '),
             (byte, _) => out.push(byte),
         }
         at += 1;

@@ -3,12 +3,12 @@
 //! An SDK alone gives a client for AWS: checksums that R2 refuses, retries that know no deadline,
 //! bodies of any length, errors by operation. [`S3Bucket`] keeps of it what is hard (signatures,
 //! endpoints, XML) and does the rest itself: credentials in [`credentials`], the socket's side in
-//! [`wire`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
+//! [`wire`] and [`connection`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
 //! [`list`], bytes in [`get`].
 
 use std::{
     fmt,
-    sync::{Arc, atomic::AtomicU8},
+    sync::{Arc, atomic::AtomicBool},
 };
 
 use aws_sdk_s3::{
@@ -26,12 +26,15 @@ use crate::{
     platform::{BoxFuture, Platform},
 };
 
+mod connection;
 mod credentials;
 pub(crate) mod diagnose;
 mod errors;
 mod get;
 mod list;
 mod retry;
+#[cfg(test)]
+mod tests;
 mod trust;
 mod wire;
 
@@ -45,8 +48,8 @@ pub struct S3Bucket {
     permits: Permits,
     platform: Platform,
     heard: Arc<wire::Heard>,
-    /// How this server writes a space in a listing (see [`list::Plus`]).
-    plus: AtomicU8,
+    /// This server's listings write a space as `%20`, so a `+` in them is itself.
+    plain_plus: AtomicBool,
     anonymous: bool,
     endpoint: Endpoint,
     /// Where the keys come from, in words, for the operator.
@@ -109,7 +112,7 @@ impl S3Bucket {
             permits,
             platform: platform.clone(),
             heard,
-            plus: AtomicU8::new(list::Plus::Unknown as u8),
+            plain_plus: AtomicBool::new(false),
             anonymous,
             endpoint,
             keys_from: found.from,

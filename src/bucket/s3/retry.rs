@@ -58,7 +58,11 @@ impl<'a> Tries<'a> {
         if self.deadline.is_some_and(|deadline| self.platform.monotonic() >= deadline) {
             return Err(too_late(None));
         }
+        let queued = self.platform.monotonic();
         let permit = within(self.platform, self.deadline, permits.acquire()).await;
+        // Time in the queue is no trying: a request that waited three minutes for its turn would
+        // be given up at its first failure.
+        self.since += self.platform.monotonic().saturating_sub(queued);
         self.tries += 1;
         permit.unwrap_or_else(|| Err(too_late(None)))
     }
@@ -156,4 +160,129 @@ pub(super) async fn within<T>(
         timer.as_mut().poll(context).map(|()| None)
     })
     .await
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::SeqCst},
+    };
+
+    use super::*;
+    use crate::platform::Hooks;
+
+    /// A clock that only sleeping moves.
+    struct Clock {
+        platform: Platform,
+        pauses: Arc<Mutex<Vec<Duration>>>,
+    }
+
+    fn clock() -> Clock {
+        let now = Arc::new(AtomicU64::new(1_000_000));
+        let pauses = Arc::new(Mutex::new(Vec::new()));
+        let (seen, slept, passed) = (now.clone(), pauses.clone(), now);
+        let micros = |d: Duration| u64::try_from(d.as_micros()).expect("short");
+        let platform = Platform::new(Hooks {
+            sleep: Box::new(move |pause| {
+                passed.fetch_add(micros(pause), SeqCst);
+                slept.lock().expect("whole").push(pause);
+                Box::pin(std::future::ready(()))
+            }),
+            spawn: Box::new(|_| {}),
+            wall_clock: Box::new(|()| Duration::ZERO),
+            monotonic: Box::new(move |()| Duration::from_micros(seen.load(SeqCst))),
+            run_blocking: None,
+            parallelism: 1,
+        });
+        Clock { platform, pauses }
+    }
+
+    fn failure(retry: Retry) -> Failure {
+        Failure { error: Error::new(Kind::Unavailable, "it failed"), retry }
+    }
+
+    /// Fails until there is no other try; how many were made, and the last error.
+    async fn exhaust(clock: &Clock, retry: Retry, answered: bool) -> (u32, Error) {
+        let permits = Permits::new(1);
+        let mut tries = Tries::new(&clock.platform, None, answered);
+        loop {
+            let permit = tries.permit(&permits).await.expect("a permit");
+            drop(permit);
+            if let Err(error) = tries.again(failure(retry)).await {
+                return (tries.tries, error);
+            }
+        }
+    }
+
+    #[test]
+    fn pauses_double_up_to_their_bound_and_are_jittered_over_all_of_it() {
+        let bounds = [100, 200, 400, 800, 1_600, 3_200, 6_400, 12_800, 15_000, 15_000];
+        for (tries, bound) in (1..).zip(bounds) {
+            assert_eq!(pause(tries, u64::MAX), Duration::from_millis(bound), "{tries}");
+            assert_eq!(pause(tries, 0), Duration::ZERO);
+        }
+        assert_eq!(pause(u32::MAX, u64::MAX), LONGEST_PAUSE);
+        assert_ne!(random(), random());
+    }
+
+    #[tokio::test]
+    async fn tries_end() {
+        let soon = clock();
+        let (tries, error) = exhaust(&soon, Retry::Soon, true).await;
+        assert_eq!((tries, error.kind()), (MOST_TRIES, Kind::Unavailable));
+        assert_eq!(error.message(), "it failed, 10 times");
+        let never = clock();
+        assert_eq!(exhaust(&never, Retry::Never, true).await.0, 1);
+        assert!(never.pauses.lock().expect("whole").is_empty());
+        let slow = clock();
+        let (tries, _) = exhaust(&slow, Retry::After(Duration::from_secs(50)), true).await;
+        assert_eq!(tries, 4, "three pauses of 50 s fit into 180 s");
+    }
+
+    #[tokio::test]
+    async fn an_address_where_nothing_ever_answered_is_tried_less_often() {
+        assert_eq!(exhaust(&clock(), Retry::Unreached, false).await.0, MOST_UNREACHED);
+        assert_eq!(exhaust(&clock(), Retry::Unreached, true).await.0, MOST_TRIES);
+    }
+
+    #[tokio::test]
+    async fn no_pause_ends_after_the_deadline() {
+        let clock = clock();
+        let deadline = clock.platform.monotonic() + Duration::from_secs(20);
+        let mut tries = Tries::new(&clock.platform, Some(deadline), true);
+        let pause = Retry::After(Duration::from_secs(15));
+        tries.again(failure(pause)).await.expect("15 s are left");
+        let error = tries.again(failure(pause)).await.expect_err("5 s are left");
+        assert_eq!(error.kind(), Kind::Deadline);
+        assert_eq!(clock.pauses.lock().expect("whole").len(), 1);
+        let mut late = Tries::new(&clock.platform, Some(Duration::ZERO), true);
+        let refused = late.permit(&Permits::new(1)).await.expect_err("it has passed");
+        assert_eq!(refused.kind(), Kind::Deadline);
+    }
+
+    #[tokio::test]
+    async fn progress_starts_the_pauses_afresh() {
+        let clock = clock();
+        let permits = Permits::new(1);
+        let mut tries = Tries::new(&clock.platform, None, true);
+        for _ in 0..8 {
+            drop(tries.permit(&permits).await.expect("a permit"));
+            tries.got_further();
+            tries.again(failure(Retry::Soon)).await.expect("another try");
+        }
+        assert!(clock.pauses.lock().expect("whole").iter().all(|pause| *pause <= FIRST_PAUSE));
+    }
+
+    #[tokio::test]
+    async fn a_permit_is_not_waited_for_beyond_the_deadline() {
+        let clock = clock();
+        let permits = Permits::new(1);
+        let held = permits.acquire().await.expect("free");
+        let deadline = clock.platform.monotonic() + Duration::from_secs(1);
+        let mut tries = Tries::new(&clock.platform, Some(deadline), true);
+        let error = tries.permit(&permits).await.expect_err("it is held");
+        assert_eq!(error.kind(), Kind::Deadline);
+        drop(held);
+    }
 }

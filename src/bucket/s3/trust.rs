@@ -101,3 +101,67 @@ pub(super) fn proxy(settings: &Settings, https: bool) -> Result<Option<(ProxyCon
     };
     Ok(Some((proxy, address.starts_with("https://"))))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+
+    /// Made for this test (`openssl req -x509`, P-256); its key was thrown away.
+    const AUTHORITY: &str = "\
+-----BEGIN CERTIFICATE-----\n\
+MIIBkzCCATigAwIBAgIUSJ8wVTqx0YFgAD1ojInqY4tMUzgwCgYIKoZIzj0EAwIw\n\
+FTETMBEGA1UEAwwKcjJ2ZnMgdGVzdDAgFw0yNjExMjQwNjQ3NTJaGA8yMTI2MTAz\n\
+MTA2NDc1MlowFTETMBEGA1UEAwwKcjJ2ZnMgdGVzdDBZMBMGByqGSM49AgEGCCqG\n\
+SM49AwEHA0IABKkZSCeXX+I3/gJET3r+mK9SY4O6IgI6V5d4S6jGyYUHsL+1KyMq\n\
+NbmmoFT1K9Nbn2ACJ47gE104eJcFaGu0NsqjZDBiMB0GA1UdDgQWBBTcYFsHgTYs\n\
+ViFMWai52fXXe/hH0zAfBgNVHSMEGDAWgBTcYFsHgTYsViFMWai52fXXe/hH0zAP\n\
+BgNVHREECDAGhwR/AAABMA8GA1UdEwEB/wQFMAMBAf8wCgYIKoZIzj0EAwIDSQAw\n\
+RgIhAJWLA8w988y8zhyqbBCezcQcPByoXUCuexfDcZNWGwKvAiEA1t08jnIgNj5L\n\
+8ce1IL7D/FsdEXzj0cc0kE6yX+Fj00A=\n\
+-----END CERTIFICATE-----";
+
+    fn settings(variables: &[(&str, &str)]) -> Settings {
+        Settings::from_env(&|name| {
+            variables.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned())
+        })
+    }
+
+    fn bundle(text: &str) -> Result<TlsContext> {
+        let mut file = tempfile::NamedTempFile::new().expect("a file");
+        file.write_all(text.as_bytes()).expect("writable");
+        tls(&settings(&[("AWS_CA_BUNDLE", file.path().to_str().expect("UTF-8"))]))
+    }
+
+    #[test]
+    fn a_bundle_is_read_block_by_block() {
+        let odd = format!("{BEGIN}\nbm8gY2VydGlmaWNhdGU=\n{END}\n");
+        assert_eq!(certificates(&format!("# a\n{AUTHORITY}\n{odd}{AUTHORITY}")).count(), 2);
+        bundle(&format!("{odd}{AUTHORITY}")).expect("one good block is enough");
+        for text in ["", "hello", odd.as_str(), &AUTHORITY[..200]] {
+            let error = bundle(text).expect_err(text);
+            assert_eq!(error.kind(), Kind::Config);
+            assert!(error.to_string().contains("holds no certificate"), "{error}");
+        }
+        let error = tls(&settings(&[("AWS_CA_BUNDLE", "/nowhere/ca.pem")])).expect_err("no file");
+        assert!(error.to_string().contains("AWS_CA_BUNDLE cannot be opened"), "{error}");
+    }
+
+    #[test]
+    fn the_proxy_goes_by_the_scheme_of_the_endpoint() {
+        let both = [("HTTPS_PROXY", "https://p:1"), ("http_proxy", "p:2")];
+        let secure = |variables: &[_], https| {
+            proxy(&settings(variables), https).expect("an address").map(|(_, secure)| secure)
+        };
+        assert_eq!(secure(&both, true), Some(true));
+        assert_eq!(secure(&both, false), Some(false));
+        assert_eq!(secure(&both[..1], false), None);
+        assert_eq!(secure(&[("ALL_PROXY", "http://p")], true), Some(false));
+        for odd in ["socks5://user:hunter2@p:1", "http://", "ht tp://hunter2"] {
+            let error = proxy(&settings(&[("HTTPS_PROXY", odd)]), true).expect_err(odd);
+            assert!(error.to_string().starts_with("HTTPS_PROXY is not"), "{error}");
+            assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+        }
+    }
+}
