@@ -1,1 +1,3 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
+
+mod tree;
