@@ -117,6 +117,12 @@ impl Catalog {
         self.segments.iter().map(|segment| segment.len).sum()
     }
 
+    /// Records of all segments.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.records).sum()
+    }
+
     /// The next step towards a block. Reads and writes nothing but a file's time.
     pub(super) fn find(&mut self, digest: u64) -> Found {
         if self.scanned.is_none() {
@@ -212,16 +218,16 @@ impl Catalog {
     /// Small segments to be made one of at most `full` bytes, if there are many.
     pub(super) fn to_merge(&self, full: u64) -> Vec<Arc<str>> {
         let mut small: Vec<&Segment> =
-            self.segments.iter().filter(|segment| segment.len < full / SMALL).collect();
+            self.segments.iter().filter(|segment| segment.weight() < full / SMALL).collect();
         if small.len() < MANY {
             return Vec::new();
         }
-        small.sort_by_key(|segment| segment.len);
+        small.sort_by_key(|segment| segment.weight());
         let mut total = 0;
         small
             .into_iter()
             .take_while(|segment| {
-                total += segment.len;
+                total += segment.weight();
                 total <= full
             })
             .map(|segment| Arc::clone(&segment.name))
