@@ -9,6 +9,7 @@
 //! so that is at most 1/64 of it, however small the objects are.
 
 use std::{
+    cmp::Reverse,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -160,7 +161,7 @@ impl Catalog {
         });
         let mut known = known.into_iter();
         listed.retain(|_| !known.next().unwrap_or(false));
-        listed.sort_by(|a, b| b.used.cmp(&a.used));
+        listed.sort_by_key(|listed| Reverse(listed.used));
         self.segments.splice(..0, listed.into_iter().map(Segment::from));
     }
 
@@ -205,7 +206,7 @@ impl Catalog {
 
     /// Deletes the segments used longest ago until `weight` more fits into `budget`.
     pub(super) fn make_room(&mut self, weight: u64, budget: u64) -> io::Result<()> {
-        self.segments.sort_by(|a, b| b.used.cmp(&a.used));
+        self.segments.sort_by_key(|segment| Reverse(segment.used));
         let mut total: u64 = self.segments.iter().map(Segment::weight).sum();
         while total.saturating_add(weight) > budget {
             let Some(oldest) = self.segments.pop() else { break };
