@@ -3,11 +3,11 @@
 #[cfg(feature = "cli")]
 mod cli;
 mod contract;
+mod faults;
 mod loopback;
 mod requests;
-mod s3;
+mod tree;
+mod workload;
 // Not every helper is needed by every build of the tests.
 #[allow(dead_code, unused_imports)]
 mod support;
-mod tree;
-mod workload;
