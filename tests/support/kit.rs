@@ -121,7 +121,8 @@ pub(crate) fn otel() -> Option<std::path::PathBuf> {
     static ONE: Mutex<()> = Mutex::new(());
     let archive = shared("corpora/otel-docs.tar.zst")?;
     let _one = ONE.lock().expect("no panic while unpacking");
-    let target = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    // Only set for tests; the helpers are part of example programs too.
+    let target = Path::new(option_env!("CARGO_TARGET_TMPDIR").unwrap_or("target/tmp"));
     let root = target.join("otel");
     if !root.exists() {
         // Unpacked beside and renamed, so that a killed test leaves no half corpus.
