@@ -55,7 +55,8 @@ fn a_pattern() {
     world.run(&["grep", r"a\n"]).fails(&["next: "]);
     world.run(&["grep", r"(?=x)"]).fails(&["look-around"]);
     world.run(&["grep", "-P", "x"]).fails(&["look-around", "-P", "next: "]);
-    world.run(&["grep", "(a{1000}){1000}"]).fails(&["next: "]);
+    world.run(&["grep", r"(\w{1000}){1000}"]).fails(&["next: "]);
+    world.run(&["grep", "--regex-size-limit", "1K", r"\w{50}"]).fails(&["next: "]);
     world.run(&["glob", "docs/{a,b"]).fails(&["column", "next: "]);
     world.run(&["glob", "docs/[z-a]"]).fails(&["column", "next: "]);
     world.run(&["grep", "-g", "[", "x"]).fails(&["next: "]);
