@@ -6,6 +6,11 @@
 //! [`options`] what it means, each file of [`command`] runs one command, [`print`] and [`output`]
 //! print, [`failure`] tells what went wrong, and [`exit`] has the one table of exit codes.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one front end that is a native program: it has a clock, threads and an environment"
+)]
+
 use std::process::ExitCode;
 
 mod args;
