@@ -1,6 +1,8 @@
 //! The real program, over temporary directories.
 
 mod bad_input;
+#[cfg(feature = "s3")]
+mod over_s3;
 mod program;
 mod ripgrep;
 

@@ -30,9 +30,12 @@ fn a_location() {
 #[test]
 fn a_missing_credential_or_account() {
     let world = world();
-    world.run(&["-b", "r2://bucket", "ls"]).fails(&["account id", "R2_ACCOUNT_ID"]);
+    world.run(&["-b", "r2://bucket", "ls"]).fails(&["no credentials", "R2_ACCESS_KEY_ID"]);
+    let mut command = world.command(["-b", "r2://bucket", "ls"]);
+    command.env("R2_ACCESS_KEY_ID", "test").env("R2_SECRET_ACCESS_KEY", "test");
+    Ran::of(&mut command).fails(&["account id", "next: ", "R2_ACCOUNT_ID"]);
     let s3 = ["-b", "s3://bucket", "--endpoint", "http://127.0.0.1:1", "ls"];
-    world.run(&s3).fails(&["next: "]);
+    world.run(&s3).fails(&["no credentials", "next: "]);
 }
 
 #[test]
