@@ -9,7 +9,7 @@ use std::{future::Future, pin::pin, time::Duration};
 
 use futures_util::future::{Either, select};
 
-use super::exit::Exit;
+use super::{exit::Exit, failure};
 
 /// How long a command may take to stop. Longer than a search takes to notice that nobody waits.
 const GRACE: Duration = Duration::from_secs(2);
@@ -24,6 +24,7 @@ pub(super) async fn unless_interrupted<T>(work: impl Future<Output = T>) -> Opti
         }
         tokio::spawn(async {
             tokio::time::sleep(GRACE).await;
+            failure::say("r2vfs: interrupted while the output was being written");
             std::process::exit(Exit::Interrupted.code().into());
         });
     });

@@ -6,6 +6,11 @@
 //! [`options`] what it means, each file of [`command`] runs one command, [`print`] and [`output`]
 //! print, [`failure`] tells what went wrong, and [`exit`] has the one table of exit codes.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one front end that is a native program: it has a clock, threads and an environment"
+)]
+
 use std::process::ExitCode;
 
 mod args;
@@ -33,9 +38,7 @@ pub fn main() -> ExitCode {
     };
     let mut out = Out::new();
     let done = match command {
-        Command::Completions(completions) => {
-            command::man::completions(&mut out, completions.shell)
-        }
+        Command::Completions(completions) => command::man::completions(&mut out, completions.shell),
         Command::Man => command::man::page(&mut out),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
         command => run::run(&common, command, &mut out),

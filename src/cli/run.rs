@@ -10,7 +10,10 @@ use super::{
     exit::Exit,
     failure::{self, Stop},
     interrupt,
-    options::{Options, grep::{GrepOptions, Printing}},
+    options::{
+        Options,
+        grep::{GrepOptions, Printing},
+    },
     output::Out,
 };
 use crate::{
@@ -70,12 +73,12 @@ fn runtime() -> Result<Runtime> {
 /// A command whose own options are checked, before anything is opened.
 enum Ready {
     Grep(Box<GrepOptions>),
-    Other(Command),
+    Other(Box<Command>),
 }
 
 impl Ready {
     fn new(command: Command, options: &Options, out: &Out) -> Result<Self> {
-        let Command::Grep(with) = command else { return Ok(Self::Other(command)) };
+        let Command::Grep(with) = command else { return Ok(Self::Other(Box::new(command))) };
         let printing = Printing {
             json: options.json,
             color: options.color,
@@ -89,7 +92,7 @@ impl Ready {
     async fn run(self, options: &Options, out: &mut Out) -> Result<Exit, Stop> {
         let platform = Platform::tokio();
         let permits = permits(options);
-        if let Self::Other(Command::Doctor(_)) = self {
+        if matches!(&self, Self::Other(command) if matches!(**command, Command::Doctor(_))) {
             return command::doctor::run(options, &permits, &platform, out).await;
         }
         let sandbox = sandbox(options, &permits, &platform)?;
@@ -108,7 +111,7 @@ impl Ready {
     ) -> Pin<Box<dyn Future<Output = Result<Exit, Stop>> + 'a>> {
         match self {
             Self::Grep(grep) => Box::pin(command::grep::run(sandbox, options, *grep, out)),
-            Self::Other(command) => match command {
+            Self::Other(command) => match *command {
                 Command::Ls(with) => Box::pin(command::ls::run(sandbox, options, with.own, out)),
                 Command::Tree(with) => {
                     Box::pin(command::tree::run(sandbox, options, with.own, out))
@@ -125,10 +128,9 @@ impl Ready {
                 }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
                 // The four that need no sandbox were run before.
-                Command::Grep(_)
-                | Command::Doctor(_)
-                | Command::Completions(_)
-                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
+                Command::Grep(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man => {
+                    Box::pin(std::future::ready(Ok(Exit::Match)))
+                }
             },
         }
     }

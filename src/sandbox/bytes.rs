@@ -7,12 +7,13 @@ use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::Result,
-    vfs::{Budget, ByteStream, MAX_DECODED, Target},
+    vfs::{ByteStream, MAX_DECODED, Op, Target},
 };
 
 impl VirtualSandbox {
     /// The content of a file, or a range of it, decoded as `read` decodes it. A range that
-    /// begins past the end gives nothing.
+    /// begins past the end gives nothing. Several files can share the cost and time of one
+    /// [operation](Self::op).
     ///
     /// # Errors
     /// [`NotFound`](crate::Kind::NotFound) with the nearest names,
@@ -21,26 +22,25 @@ impl VirtualSandbox {
         &self,
         path: &str,
         range: Option<Range<u64>>,
-        budget: Budget,
+        op: &Op,
     ) -> Result<ByteStream> {
-        let op = self.op(budget);
-        let entry = match self.vfs.resolve(&op, path).await? {
+        let entry = match self.vfs.resolve(op, path).await? {
             Target::File { entry, .. } => entry,
             Target::Dir { known: false, .. } => {
                 // Nobody has looked yet whether it exists; this does, and suggests names.
-                self.vfs.stat(&op, path).await?;
+                self.vfs.stat(op, path).await?;
                 return Err(is_directory(path));
             }
             Target::Above(_) | Target::Dir { .. } => return Err(is_directory(path)),
         };
         match range {
             None => {
-                let content = self.vfs.open(&op, entry, Use::Read, MAX_GET).await?;
+                let content = self.vfs.open(op, entry, Use::Read, MAX_GET).await?;
                 Ok(content.stream(true, MAX_DECODED))
             }
             Some(range) => {
                 // Only a response tells how an object is encoded: one byte of it is asked for.
-                let content = self.vfs.open(&op, entry, Use::Read, 1).await?;
+                let content = self.vfs.open(op, entry, Use::Read, 1).await?;
                 Ok(content.stream_part(range, true, MAX_DECODED))
             }
         }

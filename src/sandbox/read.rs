@@ -123,7 +123,8 @@ impl VirtualSandbox {
                 Kind::InvalidArgument,
                 format!("the offset {} is past the end: there are {total} lines", request.offset),
             )
-            .at(args.path));
+            .at(args.path)
+            .hint(format!("give an offset from 1 to {}, or ask for the tail", total.max(1))));
         }
         let mut envelope = Envelope { matched: 1, searched: 1, ..Envelope::default() };
         if let Some(next) = window.next {

@@ -10,22 +10,22 @@ use std::{
 use tempfile::TempDir;
 
 /// A directory of files with known contents, and the program run over it.
-pub struct World {
+pub(super) struct World {
     dir: TempDir,
     root: PathBuf,
 }
 
 /// What a program did.
-pub struct Ran {
-    pub code: Option<i32>,
-    pub out: Vec<u8>,
-    pub err: String,
+pub(super) struct Ran {
+    pub(super) code: Option<i32>,
+    pub(super) out: Vec<u8>,
+    pub(super) err: String,
     line: String,
 }
 
 impl World {
     /// A bucket that holds `files`: path and content.
-    pub fn new(files: &[(&str, &[u8])]) -> Self {
+    pub(super) fn new(files: &[(&str, &[u8])]) -> Self {
         let dir = TempDir::new().expect("a temporary directory");
         let home = dir.path().canonicalize().expect("it exists");
         let root = home.join("bucket");
@@ -38,24 +38,24 @@ impl World {
     }
 
     /// Writes a file of the bucket.
-    pub fn put(&self, path: &str, content: &[u8]) {
+    pub(super) fn put(&self, path: &str, content: &[u8]) {
         let file = self.root.join(path);
         fs::create_dir_all(file.parent().expect("it has a parent")).expect("directories");
         fs::write(file, content).expect("a file");
     }
 
     /// The bucket.
-    pub fn root(&self) -> &Path {
+    pub(super) fn root(&self) -> &Path {
         &self.root
     }
 
     /// A path beside the bucket, for files that are not part of it.
-    pub fn beside(&self, name: &str) -> PathBuf {
+    pub(super) fn beside(&self, name: &str) -> PathBuf {
         self.dir.path().join(name)
     }
 
     /// The program, not started yet, with an environment that holds nothing of this machine.
-    pub fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
+    pub(super) fn command<S: AsRef<OsStr>>(&self, words: impl IntoIterator<Item = S>) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_r2vfs"));
         command
             .args(words)
@@ -68,19 +68,19 @@ impl World {
     }
 
     /// Runs the program over the bucket.
-    pub fn run(&self, words: &[&str]) -> Ran {
+    pub(super) fn run(&self, words: &[&str]) -> Ran {
         Ran::of(&mut self.command(words))
     }
 
     /// Runs the program on a command line split at blanks.
-    pub fn say(&self, line: &str) -> Ran {
+    pub(super) fn say(&self, line: &str) -> Ran {
         self.run(&line.split_whitespace().collect::<Vec<_>>())
     }
 }
 
 impl Ran {
     /// Runs a program to its end.
-    pub fn of(command: &mut Command) -> Self {
+    pub(super) fn of(command: &mut Command) -> Self {
         let line = format!("{command:?}");
         let Output { status, stdout, stderr } = command.output().expect("the program starts");
         let err = String::from_utf8(stderr).expect("messages are UTF-8");
@@ -88,13 +88,13 @@ impl Ran {
     }
 
     /// Standard output as text.
-    pub fn text(&self) -> String {
+    pub(super) fn text(&self) -> String {
         String::from_utf8_lossy(&self.out).into_owned()
     }
 
     /// It said exactly this on standard output, nothing on standard error, and ended with `code`.
     #[track_caller]
-    pub fn gives(&self, code: i32, out: &str) {
+    pub(super) fn gives(&self, code: i32, out: &str) {
         assert!(
             self.code == Some(code) && self.out == out.as_bytes() && self.err.is_empty(),
             "{}\nexpected code {code}:\n{out}\n{self}",
@@ -104,7 +104,7 @@ impl Ran {
 
     /// It failed with code 2, and said on standard error each of these.
     #[track_caller]
-    pub fn fails(&self, parts: &[&str]) {
+    pub(super) fn fails(&self, parts: &[&str]) {
         assert!(
             self.code == Some(2) && parts.iter().all(|part| self.err.contains(part)),
             "{}\nexpected code 2 and {parts:#?}\n{self}",

@@ -1,18 +1,21 @@
 //! `cat`: whole files, or a range of bytes, as they are.
 
-use std::ops::Range;
+use std::{ops::Range, time::Instant};
 
 use super::super::{
     args::Cat,
     exit::Exit,
-    failure::{Failures, Stop},
+    failure::{Failures, Stop, say},
     options::Options,
     output::Out,
     usage::wrong,
     wait::Waiter,
 };
 use super::{budget, found};
-use crate::{error::Result, sandbox::VirtualSandbox};
+use crate::{
+    error::{Error, Result},
+    sandbox::{Envelope, SkipReason, VirtualSandbox},
+};
 
 /// Prints each file, one after another; one that fails does not hide the others.
 pub(in crate::cli) async fn run(
@@ -24,19 +27,38 @@ pub(in crate::cli) async fn run(
     let range = cat.range.as_deref().map(parse).transpose()?;
     let mut failures = Failures::default();
     let mut waiter = Waiter::new("reading");
+    let started = Instant::now();
+    let op = sandbox.op(budget(options));
+    let mut envelope = Envelope::default();
     for path in &cat.paths {
-        let opened = sandbox.bytes(path, range.clone(), budget(options));
+        let mut fail = |error: Error| {
+            let error = error.at(path.as_str());
+            failures.tell(&error);
+            envelope.skip(path, SkipReason::of(&error), error.message());
+        };
+        let opened = Box::pin(sandbox.bytes(path, range.clone(), &op));
         match waiter.until(out, opened).await? {
             Ok(mut bytes) => {
                 while let Some(chunk) = waiter.until(out, bytes.next()).await? {
                     match chunk {
                         Ok(chunk) => out.write(&chunk)?,
-                        Err(error) => failures.tell(&error.at(path.as_str())),
+                        Err(error) => {
+                            fail(error);
+                            break;
+                        }
                     }
                 }
+                envelope.matched += 1;
             }
-            Err(error) => failures.tell(&error),
+            Err(error) => fail(error),
         }
+    }
+    if options.stats {
+        out.flush()?;
+        envelope.cost = op.call.meter.cost();
+        envelope.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+        envelope.settle();
+        say(envelope.in_words().trim_end());
     }
     out.flush()?;
     found(&failures)

@@ -53,12 +53,15 @@ pub(in crate::cli) async fn run(
                     out.write(between)?;
                 }
                 last = Some(path);
-                out.write(&chunk.bytes)?;
+                // JSON is printed even with -q, for its sums: nobody wants the messages.
+                if !grep.quiet {
+                    out.write(&chunk.bytes)?;
+                }
             }
             ScanEvent::End { found, .. } => {
                 matched |= found.matched;
                 if matched && grep.quiet {
-                    return Ok(Exit::Match);
+                    scan.reach_limit("one match was asked for");
                 }
             }
             ScanEvent::Failed { path, error, .. } => {
@@ -78,7 +81,8 @@ pub(in crate::cli) async fn run(
         out.line(summary(&printer.totals(), started))?;
     }
     close(options, out, &mut failures, &envelope)?;
-    Ok(failures.exit(matched))
+    // As in ripgrep, -q asks for one match only: it may be whatever else went wrong.
+    Ok(if matched && grep.quiet { Exit::Match } else { failures.exit(matched) })
 }
 
 // ripgrep's last message, key for key; only the times are our own.

@@ -280,7 +280,7 @@ fn style(flags: &Grep, mode: Mode, heading: bool) -> Result<Style> {
     let replacement = flags.replace.as_ref().map(|text| text.clone().into_bytes());
     let kind = match (mode, flags.quiet) {
         (Mode::WithoutMatch, true) => SummaryKind::QuietWithoutMatch,
-        (_, true) => SummaryKind::QuietWithMatch,
+        (mode, true) if mode != Mode::Json => SummaryKind::QuietWithMatch,
         (Mode::Count, _) => SummaryKind::Count,
         (Mode::CountMatches, _) => SummaryKind::CountMatches,
         (Mode::WithMatch, _) => SummaryKind::PathWithMatch,
