@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::{collection::vec, prelude::*, sample::Index};
 use r2vfs::{
-    Kind,
+    Error, Kind,
     bucket::{ETag, Object},
     tree::{
-        Child, MountTable, Place, Report, Snapshot, SnapshotBuilder, decode, encode, encode_dir,
-        visible,
+        Child, Decoded, MountTable, Place, Report, Snapshot, SnapshotBuilder, decode, encode,
+        encode_dir, visible,
     },
 };
 
@@ -105,6 +105,11 @@ fn spelling(segment: &str) -> String {
     unreachable!("escaping every percent always reads back");
 }
 
+/// What a path that must be right may name.
+fn meant(path: &str) -> Decoded {
+    decode(path).unwrap_or_else(|error| panic!("{path:?}: {error}"))
+}
+
 fn spelled_dir(prefix: &str) -> String {
     let segments = prefix.split('/').collect::<Vec<_>>();
     let dirs = &segments[..segments.len() - 1];
@@ -135,12 +140,12 @@ proptest! {
     fn a_key_has_the_path_with_the_fewest_escapes_and_comes_back(key in key()) {
         let path = encode(&key);
         prop_assert_eq!(&path, &spelled_file(&key));
-        prop_assert_eq!(decode(&path).unwrap().file, Some(key.clone()));
+        prop_assert_eq!(meant(&path).file, Some(key.clone()));
         for (at, _) in key.match_indices('/') {
             let prefix = &key[..=at];
             let path = encode_dir(prefix);
             prop_assert_eq!(&path, &spelled_dir(prefix));
-            prop_assert_eq!(decode(&path).unwrap().dir, Some(prefix.to_owned()));
+            prop_assert_eq!(meant(&path).dir, Some(prefix.to_owned()));
         }
     }
 
@@ -168,11 +173,11 @@ proptest! {
 
     #[test]
     fn nothing_outside_a_mount_can_be_named(path in path(), inner in path()) {
-        let table = MountTable::new(vec!["/a".into(), "/-/a/".into(), "/%2E%2E".into()]).unwrap();
+        let table = MountTable::new(vec!["/a".into(), "/-/a/".into(), "/%2E%2E".into()]).expect("apart");
         for path in [path.clone(), "/a".to_owned() + &inner, "/%2E%2E/".to_owned() + &path] {
             let place = table.resolve(&path);
             if path.split('/').any(|segment| segment == "..") {
-                prop_assert_eq!(place.as_ref().unwrap_err().kind(), Kind::InvalidPath);
+                prop_assert_eq!(place.as_ref().map_err(Error::kind), Err(Kind::InvalidPath));
             }
             if let Ok(Place::Inside { mount, path: inner }) = place {
                 let whole = table.join(mount, &inner);
@@ -299,13 +304,13 @@ fn check(listing: &[Object], picks: &[Index], probe: &str) -> Result<(), TestCas
     let mut met = BTreeMap::new();
     let mut open = vec!["/".to_owned()];
     while let Some(path) = open.pop() {
-        let dir = decode(&path).unwrap().dir.unwrap();
+        let dir = meant(&path).dir.expect("a directory's path");
         for child in snapshot.children(&dir) {
             match child {
                 Child::Dir(prefix) => open.push(encode_dir(&prefix)),
                 Child::File(object) => {
                     let path = encode(&object.key);
-                    prop_assert_eq!(decode(&path).unwrap().file, Some(object.key.clone()));
+                    prop_assert_eq!(meant(&path).file, Some(object.key.clone()));
                     prop_assert!(met.insert(path, object).is_none());
                 }
             }
