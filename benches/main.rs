@@ -1,2 +1,6 @@
 //! Benchmarks: ratios measured side by side, never absolute times.
-fn main() {}
+
+mod tree;
+
+criterion::criterion_group!(trees, tree::tree);
+criterion::criterion_main!(trees);

@@ -1,11 +1,13 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
 
-#![allow(clippy::disallowed_methods, reason = "tests run where std does")]
-
-// Helpers are for all tests; what one of them leaves out, the next one needs.
-#[allow(dead_code, unused_imports)]
-mod support;
-
+#[cfg(feature = "cli")]
+mod cli;
 mod contract;
 mod faults;
 mod loopback;
+mod requests;
+mod tree;
+mod workload;
+// Not every helper is needed by every build of the tests.
+#[allow(dead_code, unused_imports)]
+mod support;

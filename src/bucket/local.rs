@@ -39,7 +39,7 @@ use crate::{
     platform::{BoxFuture, Platform},
 };
 
-#[cfg(test)]
+#[cfg(all(test, unix))]
 mod tests;
 mod walk;
 

@@ -7,6 +7,7 @@
 
 mod answer;
 mod board;
+mod bytes;
 mod cursor;
 mod glob;
 mod grep;
@@ -19,7 +20,7 @@ use std::time::Duration;
 
 pub use answer::{Answer, Envelope, Incomplete, NAMED_SKIPS, Reason, SkipReason, Skipped, utc};
 pub use board::ScanEvent;
-pub use glob::{GlobArgs, GlobResult, Paths};
+pub use glob::{GlobArgs, GlobResult, OneOrMany, Paths};
 pub use grep::{FileHits, GrepArgs, GrepResult, HitLine, OutputMode};
 pub use list::{Entries, ListArgs, ListEntry, ListResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};

@@ -158,6 +158,6 @@ fn bounded(asked: Option<u64>, default: u64) -> Result<usize> {
     Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
 }
 
-fn is_directory(path: &str) -> Error {
+pub(super) fn is_directory(path: &str) -> Error {
     Error::new(Kind::WrongType, "this is a directory, not a file").at(path).hint("list it instead")
 }

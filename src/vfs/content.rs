@@ -205,13 +205,24 @@ impl Content {
 
     /// The content as a person means it, decoded, in chunks.
     pub fn stream(self, by_name: bool, bound: u64) -> ByteStream {
+        let whole = 0..u64::MAX;
         if self.compression(by_name).is_none() {
-            return ByteStream(Streaming::Stored {
-                ranges: Box::new(self.ranges(STEP)),
-                ready: VecDeque::new(),
-            });
+            return ByteStream::new(Streaming::stored(self.ranges(STEP)), whole);
         }
-        ByteStream(Streaming::Opened(Some((Box::new(self), by_name, bound))))
+        ByteStream::new(Streaming::Opened(Some((Box::new(self), by_name, bound))), whole)
+    }
+
+    /// The bytes `part` of what [`stream`](Self::stream) gives, as far as there are any. Gets
+    /// only that part where nothing has to be decoded; decodes from the start otherwise.
+    pub fn stream_part(self, part: Range<u64>, by_name: bool, bound: u64) -> ByteStream {
+        if self.compression(by_name).is_some() {
+            return ByteStream { part, ..self.stream(by_name, bound) };
+        }
+        let size = self.entry.object.size;
+        let at = part.start.min(size);
+        let mut ranges = Ranges::from(&self.vfs, &self.op, &self.entry, self.usage, at, STEP);
+        ranges.end = part.end.min(size);
+        ByteStream::new(Streaming::stored(ranges), 0..u64::MAX)
     }
 }
 
@@ -344,7 +355,11 @@ pub(crate) fn from_io(error: io::Error) -> Error {
 
 /// Content in chunks, for callers that do not block.
 #[derive(Debug)]
-pub struct ByteStream(Streaming);
+pub struct ByteStream {
+    source: Streaming,
+    /// What of the source's bytes is still wanted, counted from the next one.
+    part: Range<u64>,
+}
 
 #[derive(Debug)]
 enum Streaming {
@@ -353,11 +368,14 @@ enum Streaming {
     Decoding(mpsc::Receiver<Result<Bytes>>),
 }
 
-impl ByteStream {
-    /// The next chunk, never empty, or `None` at the end.
-    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+impl Streaming {
+    fn stored(ranges: Ranges) -> Self {
+        Self::Stored { ranges: Box::new(ranges), ready: VecDeque::new() }
+    }
+
+    async fn next(&mut self) -> Option<Result<Bytes>> {
         loop {
-            match &mut self.0 {
+            match self {
                 Streaming::Stored { ranges, ready } => {
                     if let Some(chunk) = ready.pop_front() {
                         return Some(Ok(chunk));
@@ -371,13 +389,39 @@ impl ByteStream {
                 Streaming::Opened(opened) => {
                     let (content, by_name, bound) = opened.take()?;
                     match decoding(*content, by_name, bound).await {
-                        Ok(receiver) => self.0 = Streaming::Decoding(receiver),
+                        Ok(receiver) => *self = Streaming::Decoding(receiver),
                         Err(error) => return Some(Err(error)),
                     }
                 }
                 Streaming::Decoding(receiver) => return receiver.recv().await,
             }
         }
+    }
+}
+
+impl ByteStream {
+    fn new(source: Streaming, part: Range<u64>) -> Self {
+        Self { source, part }
+    }
+
+    /// The next chunk, never empty, or `None` at the end.
+    pub async fn next(&mut self) -> Option<Result<Bytes>> {
+        while !self.part.is_empty() {
+            let mut chunk = match self.source.next().await? {
+                Ok(chunk) => chunk,
+                Err(error) => return Some(Err(error)),
+            };
+            let length = chunk.len() as u64;
+            let Range { start, end } = self.part;
+            self.part = start.saturating_sub(length)..end.saturating_sub(length);
+            // Both fit: they are at most the length of a slice.
+            chunk.truncate(end.min(length) as usize);
+            let wanted = chunk.split_off(start.min(chunk.len() as u64) as usize);
+            if !wanted.is_empty() {
+                return Some(Ok(wanted));
+            }
+        }
+        None
     }
 }
 

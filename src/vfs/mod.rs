@@ -25,7 +25,7 @@ use std::{
     time::Duration,
 };
 
-pub use content::{Content, Haystack};
+pub use content::{ByteStream, Content, Haystack};
 pub use decode::{Compression, MAX_DECODED};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;

@@ -181,10 +181,12 @@ impl Walk {
             if batch.len() == BATCH {
                 break;
             }
+            // The key that the last batch ended with begins this scan: it is no progress.
+            if !scope.admits(&object.key) {
+                continue;
+            }
             last = Some(object.key.clone());
-            if !scope.admits(&object.key)
-                || skip.as_ref().is_some_and(|skip| skip.get(&object.key).is_some())
-            {
+            if skip.as_ref().is_some_and(|skip| skip.get(&object.key).is_some()) {
                 continue;
             }
             batch.push(self.vfs.entry(mount, object));

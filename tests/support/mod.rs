@@ -11,6 +11,7 @@
 
 pub(crate) mod counts;
 pub(crate) mod faults;
+pub(crate) mod kit;
 mod protocol;
 #[path = "../../benches/proxy.rs"]
 pub(crate) mod proxy;

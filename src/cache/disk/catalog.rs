@@ -9,6 +9,7 @@
 //! so that is at most 1/64 of it, however small the objects are.
 
 use std::{
+    cmp::Reverse,
     fs::{self, File},
     io,
     path::{Path, PathBuf},
@@ -117,6 +118,12 @@ impl Catalog {
         self.segments.iter().map(|segment| segment.len).sum()
     }
 
+    /// Records of all segments.
+    #[cfg(test)]
+    pub(super) fn records(&self) -> u64 {
+        self.segments.iter().map(|segment| segment.records).sum()
+    }
+
     /// The next step towards a block. Reads and writes nothing but a file's time.
     pub(super) fn find(&mut self, digest: u64) -> Found {
         if self.scanned.is_none() {
@@ -154,7 +161,7 @@ impl Catalog {
         });
         let mut known = known.into_iter();
         listed.retain(|_| !known.next().unwrap_or(false));
-        listed.sort_by(|a, b| b.used.cmp(&a.used));
+        listed.sort_by_key(|listed| Reverse(listed.used));
         self.segments.splice(..0, listed.into_iter().map(Segment::from));
     }
 
@@ -199,7 +206,7 @@ impl Catalog {
 
     /// Deletes the segments used longest ago until `weight` more fits into `budget`.
     pub(super) fn make_room(&mut self, weight: u64, budget: u64) -> io::Result<()> {
-        self.segments.sort_by(|a, b| b.used.cmp(&a.used));
+        self.segments.sort_by_key(|segment| Reverse(segment.used));
         let mut total: u64 = self.segments.iter().map(Segment::weight).sum();
         while total.saturating_add(weight) > budget {
             let Some(oldest) = self.segments.pop() else { break };
@@ -212,16 +219,16 @@ impl Catalog {
     /// Small segments to be made one of at most `full` bytes, if there are many.
     pub(super) fn to_merge(&self, full: u64) -> Vec<Arc<str>> {
         let mut small: Vec<&Segment> =
-            self.segments.iter().filter(|segment| segment.len < full / SMALL).collect();
+            self.segments.iter().filter(|segment| segment.weight() < full / SMALL).collect();
         if small.len() < MANY {
             return Vec::new();
         }
-        small.sort_by_key(|segment| segment.len);
+        small.sort_by_key(|segment| segment.weight());
         let mut total = 0;
         small
             .into_iter()
             .take_while(|segment| {
-                total += segment.len;
+                total += segment.weight();
                 total <= full
             })
             .map(|segment| Arc::clone(&segment.name))

@@ -42,7 +42,9 @@ use segment::{FOLDER, Fault, Finished, Writer};
 pub struct DiskOptions {
     /// Made, readable by its owner only, if it is not there. Several processes may share it.
     pub dir: PathBuf,
-    /// Bytes. A record of less than 1 KiB counts as 1 KiB.
+    /// Bytes, at least a few MiB to be of use. A block of less than 1 KiB counts as 1 KiB, so that
+    /// what is resident for the index stays below 1/64 of the budget. A segment being written, at
+    /// most 4 MiB, comes on top.
     pub budget: u64,
 }
 
@@ -74,6 +76,8 @@ struct Shared {
 }
 
 type Batch = HashMap<BlockKey, Block>;
+
+type Output = Writer<BufWriter<File>>;
 
 /// Blocks on their way to the disk. They are still found here.
 #[derive(Debug, Default)]
@@ -196,6 +200,8 @@ impl Disk {
     /// Keeps a block, some time soon. Waits only for a disk that is behind, and not for long.
     pub(super) async fn put(&self, key: BlockKey, block: Block) {
         let Some(len) = segment::record_len(&key, &block) else { return };
+        // Counted as the budget counts it, or a batch of tiny blocks would be more than fits.
+        let len = catalog::weight(len as u64, 1) as usize;
         if self.0.trouble().unwritable {
             return;
         }
@@ -349,7 +355,10 @@ impl Shared {
         let mut blocks: Vec<(&BlockKey, &Block)> = batch.iter().collect();
         // Objects that are listed together are read together.
         blocks.sort_unstable_by_key(|(key, _)| *key);
-        self.publish(|writer| blocks.iter().try_for_each(|(key, block)| writer.block(key, block)))
+        let fill = |writer: &mut Output| {
+            blocks.iter().try_for_each(|(key, block)| writer.block(key, block))
+        };
+        self.publish(fill, &[])
     }
 
     /// Makes one segment of many small ones.
@@ -358,7 +367,7 @@ impl Shared {
         if names.is_empty() {
             return Ok(());
         }
-        self.publish(|writer| {
+        let fill = |writer: &mut Output| {
             for name in &names {
                 // One that cannot be read is gone or corrupt: its blocks are misses.
                 let Ok(opened) = catalog::load(&self.dir, name) else { continue };
@@ -367,15 +376,16 @@ impl Shared {
                 }
             }
             Ok(())
-        })?;
-        names.iter().for_each(|name| self.catalog().discard(name));
-        Ok(())
+        };
+        self.publish(fill, &names)
     }
 
-    /// Writes a segment and makes room for it.
+    /// Writes a segment in the place of others, and makes room for it. A process that is killed
+    /// between the two leaves neither, which is a miss, rather than both, which is over the budget.
     fn publish(
         &self,
-        fill: impl FnOnce(&mut Writer<BufWriter<File>>) -> io::Result<()>,
+        fill: impl FnOnce(&mut Output) -> io::Result<()>,
+        replaced: &[Arc<str>],
     ) -> io::Result<()> {
         let (file, path) =
             tempfile::Builder::new().prefix(TEMPORARY).tempfile_in(&self.dir)?.into_parts();
@@ -384,6 +394,7 @@ impl Shared {
         let Finished { mut out, footer, len, name } = writer.finish()?;
         out.flush()?;
         let weight = catalog::weight(len, footer.len() as u64);
+        replaced.iter().for_each(|name| self.catalog().discard(name));
         if footer.len() == 0 || weight > self.budget {
             return Ok(());
         }

@@ -5,6 +5,8 @@
 //! chunks that are allocated once. A block of [`BLOCK`] entries starts with a whole key, so that
 //! binary search touches block starts only; [`Cursor`] reads on from there.
 
+use std::ops::Range;
+
 use super::codec::{self, Entry};
 use crate::bucket::Object;
 
@@ -57,6 +59,15 @@ impl Arena {
 
     fn chunk(&self, ordinal: usize) -> &[u8] {
         &self.chunks[self.blocks[ordinal / BLOCK].chunk as usize]
+    }
+
+    /// How many of these blocks, which need not all exist, start with a key that is `before`.
+    fn starts_before(&self, blocks: Range<usize>, before: &impl Fn(&[u8]) -> bool) -> usize {
+        let end = blocks.end.min(self.blocks.len());
+        let starts = &self.blocks[blocks.start.min(end)..end];
+        starts.partition_point(|spot| {
+            before(codec::first_key(&self.chunks[spot.chunk as usize], spot.at as usize))
+        })
     }
 
     fn append_block(&mut self, block: &[u8]) {
@@ -143,8 +154,10 @@ impl Cursor {
     /// At the first entry that is not `before`, a predicate that is true of the first keys and
     /// false of all behind them.
     pub(super) fn seek(arena: &Arena, before: impl Fn(&[u8]) -> bool) -> Self {
-        let mut cursor = Self::default();
-        cursor.search(arena, 0, &before);
+        let passed = arena.starts_before(0..arena.blocks.len(), &before);
+        // The wanted entry is in the last block that starts before it, or is the next start.
+        let mut cursor = Self::at_block(arena, passed.saturating_sub(1));
+        cursor.step_while(arena, &before);
         cursor
     }
 
@@ -190,24 +203,22 @@ impl Cursor {
 
     /// Goes forward to the first entry that is not `before` (see [`seek`](Self::seek)).
     pub(super) fn skip(&mut self, arena: &Arena, before: impl Fn(&[u8]) -> bool) {
-        // Most directories are small: reading a few entries is cheaper than a search from afar.
-        for _ in 0..2 * BLOCK {
-            if self.ordinal >= arena.len || !before(self.key.as_bytes()) {
-                return;
-            }
-            self.step(arena);
+        // Most directories are small: searching the whole arena for the next one would cost more
+        // than reading on, so the steps start at one block and double.
+        let here = self.ordinal / BLOCK;
+        let (mut low, mut reach) = (here, 1);
+        while arena.starts_before(low + reach..low + reach + 1, &before) == 1 {
+            low += reach;
+            reach *= 2;
         }
-        self.search(arena, self.ordinal / BLOCK, &before);
+        low += arena.starts_before(low + 1..low + reach, &before);
+        if low > here {
+            self.enter(arena, low);
+        }
+        self.step_while(arena, &before);
     }
 
-    /// As [`seek`](Self::seek), but not among the blocks before `from`.
-    fn search(&mut self, arena: &Arena, from: usize, before: &impl Fn(&[u8]) -> bool) {
-        let starts = &arena.blocks[from.min(arena.blocks.len())..];
-        let passed = starts.partition_point(|spot| {
-            before(codec::first_key(&arena.chunks[spot.chunk as usize], spot.at as usize))
-        });
-        // The wanted entry is in the last block that starts before it, or is the next start.
-        self.enter(arena, from + passed.saturating_sub(1));
+    fn step_while(&mut self, arena: &Arena, before: &impl Fn(&[u8]) -> bool) {
         while self.ordinal < arena.len && before(self.key.as_bytes()) {
             self.step(arena);
         }

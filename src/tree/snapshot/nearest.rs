@@ -20,7 +20,7 @@ use crate::tree::path;
 const VISITS: usize = 4096;
 
 /// Children looked at from one starting point; three starting points for each directory.
-const WINDOW: usize = 512;
+const WINDOW: usize = 1024;
 
 /// The most work spent on edit distances, in cells of their tables: about 20 ms.
 const CELLS: usize = 8 << 20;
@@ -178,10 +178,12 @@ impl Search<'_> {
     fn similar(&mut self, base: &str, name: &str, dirs_first: bool) -> Vec<Child> {
         let wanted = Name::new(name);
         let mut scored: Vec<(usize, Child)> = Vec::new();
-        // A name is most often wrong at its end. Where the directory is small, the last of the
-        // three starting points sees all of it.
+        // As far as any name agrees, it is probably right; else at least its first half. Where
+        // the directory is small, the last of the three starting points sees all of it.
         let half = head(name, name.chars().count().div_ceil(2));
-        for start in [half, head(name, 1), ""] {
+        let mut starts = vec![self.agreed(base, name), half, ""];
+        starts.dedup();
+        for start in starts {
             let from = format!("{base}{start}");
             for child in Children::starting(self.snapshot, base, &from).take(WINDOW) {
                 let Some(left) = self.visits.checked_sub(1) else { break };
@@ -199,6 +201,15 @@ impl Search<'_> {
         scored.sort_by(|(a, one), (b, other)| a.cmp(b).then_with(|| one.key().cmp(other.key())));
         scored.dedup_by(|(_, one), (_, other)| one.key() == other.key());
         scored.into_iter().map(|(_, child)| child).take(ANSWERS).collect()
+    }
+
+    /// The longest start of `name` that any name in `base` has too.
+    fn agreed<'a>(&self, base: &str, name: &'a str) -> &'a str {
+        let ends: Vec<usize> = name.char_indices().map(|(at, c)| at + c.len_utf8()).collect();
+        let known = ends.partition_point(|end| {
+            self.snapshot.scan(&format!("{base}{}", &name[..*end]), None).key().is_some()
+        });
+        known.checked_sub(1).map_or("", |last| &name[..ends[last]])
     }
 
     /// The object `name` in the directories above `base`, in those inside it, and beside it.

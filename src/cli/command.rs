@@ -1,0 +1,67 @@
+//! One file per command: typed input in, printed output and an exit out.
+//!
+//! Every command ends in the same way, in [`close`]: what makes the answer incomplete is told and
+//! counted, the envelope is printed where it was asked for, and everything reaches the reader
+//! before the exit code does.
+
+use super::{
+    exit::Exit,
+    failure::{Failures, Stop, say},
+    options::Options,
+    output::Out,
+};
+use crate::{
+    error::{Error, Kind},
+    sandbox::{Envelope, Reason},
+    vfs::Budget,
+};
+
+pub(super) mod cat;
+pub(super) mod doctor;
+pub(super) mod glob;
+pub(super) mod grep;
+pub(super) mod ls;
+pub(super) mod man;
+pub(super) mod read;
+pub(super) mod stat;
+pub(super) mod tool;
+pub(super) mod tree;
+
+/// What one command may cost.
+pub(super) fn budget(options: &Options) -> Budget {
+    Budget { time: options.timeout, ..Budget::default() }
+}
+
+/// Ends a command: tells what is missing, prints the envelope, flushes.
+fn close(
+    options: &Options,
+    out: &mut Out,
+    failures: &mut Failures,
+    envelope: &Envelope,
+) -> Result<(), Stop> {
+    failures.close();
+    for lack in &envelope.incomplete {
+        match lack.reason {
+            // A limit was asked for; an error was told where it happened.
+            Reason::Limit => {}
+            Reason::Error if failures.any() => {}
+            _ => failures.note(&Error::new(
+                Kind::Unavailable,
+                format!("the answer is not complete: {}", lack.detail),
+            )),
+        }
+    }
+    if options.json {
+        out.message("envelope", envelope)?;
+    }
+    out.flush()?;
+    if options.stats {
+        say(envelope.in_words().trim_end());
+    }
+    Ok(())
+}
+
+/// The end of a command that asks for something that is there or not.
+fn found(failures: &Failures) -> Result<Exit, Stop> {
+    Ok(failures.exit(true))
+}

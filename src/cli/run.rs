@@ -1,0 +1,164 @@
+//! From a meaning to a running command: runtime, buckets, sandbox, dispatch, Ctrl-C.
+
+use std::{future::Future, pin::Pin, sync::Arc};
+
+use tokio::runtime::Runtime;
+
+use super::{
+    args::{Command, Common},
+    command,
+    exit::Exit,
+    failure::{self, Stop},
+    interrupt,
+    options::{Options, grep::{GrepOptions, Printing}},
+    output::Out,
+};
+use crate::{
+    bucket::{Bucket, Permits},
+    cache::{CacheOptions, DiskOptions},
+    config,
+    error::{Error, Kind, Result},
+    platform::Platform,
+    sandbox::{SandboxOptions, VirtualSandbox, get_virtual_sandbox},
+    vfs::{Budget, Freshness, Mount},
+};
+
+/// Threads for what is not searching: requests and their decryption. More only take turns with
+/// the searching threads.
+const WORKERS: usize = 2;
+
+/// Requests under way at once unless `--concurrency` says otherwise: the number that the project's
+/// own target (5,000 objects at 30 ms, issue 2) is stated with.
+const CONCURRENCY: usize = 64;
+
+/// Runs a command that reads buckets.
+pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Exit, Stop> {
+    let lookup = |name: &str| std::env::var(name).ok();
+    let options = Options::new(common, &lookup, out.is_terminal())?;
+    let ready = Ready::new(command, &options, out)?;
+    let runtime = runtime()?;
+    let done = runtime.block_on(async {
+        let work = Box::pin(ready.run(&options, out));
+        interrupt::unless_interrupted(work).await
+    });
+    let done = done.unwrap_or_else(|| {
+        let printed = out.printed();
+        out.flush()?;
+        failure::say(match printed {
+            true => "r2vfs: interrupted: what was printed is not the whole answer",
+            false => "r2vfs: interrupted",
+        });
+        Ok(Exit::Interrupted)
+    });
+    // Searches on blocking threads may take a moment to notice that nobody waits.
+    runtime.shutdown_background();
+    done
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(WORKERS)
+        .enable_all()
+        .build()
+        .map_err(|error| {
+            Error::new(Kind::Io, format!("threads cannot be started: {error}"))
+                .because(error)
+                .hint("look at the process limits (ulimit -u)")
+        })
+}
+
+/// A command whose own options are checked, before anything is opened.
+enum Ready {
+    Grep(Box<GrepOptions>),
+    Other(Command),
+}
+
+impl Ready {
+    fn new(command: Command, options: &Options, out: &Out) -> Result<Self> {
+        let Command::Grep(with) = command else { return Ok(Self::Other(command)) };
+        let printing = Printing {
+            json: options.json,
+            color: options.color,
+            color_is_auto: options.color_is_auto,
+            terminal: out.is_terminal(),
+        };
+        let grep = GrepOptions::new(with.own, printing)?;
+        Ok(Self::Grep(Box::new(grep)))
+    }
+
+    async fn run(self, options: &Options, out: &mut Out) -> Result<Exit, Stop> {
+        let platform = Platform::tokio();
+        let permits = permits(options);
+        if let Self::Other(Command::Doctor(_)) = self {
+            return command::doctor::run(options, &permits, &platform, out).await;
+        }
+        let sandbox = sandbox(options, &permits, &platform)?;
+        let done = Box::pin(self.dispatch(&sandbox, options, out)).await;
+        // What was fetched is worth keeping even for a command that failed; a cache that cannot
+        // be written only costs the next run its time.
+        drop(sandbox.vfs().cache().flush().await);
+        done
+    }
+
+    fn dispatch<'a>(
+        self,
+        sandbox: &'a VirtualSandbox,
+        options: &'a Options,
+        out: &'a mut Out,
+    ) -> Pin<Box<dyn Future<Output = Result<Exit, Stop>> + 'a>> {
+        match self {
+            Self::Grep(grep) => Box::pin(command::grep::run(sandbox, options, *grep, out)),
+            Self::Other(command) => match command {
+                Command::Ls(with) => Box::pin(command::ls::run(sandbox, options, with.own, out)),
+                Command::Tree(with) => {
+                    Box::pin(command::tree::run(sandbox, options, with.own, out))
+                }
+                Command::Stat(with) => {
+                    Box::pin(command::stat::run(sandbox, options, with.own, out))
+                }
+                Command::Cat(with) => Box::pin(command::cat::run(sandbox, options, with.own, out)),
+                Command::Read(with) => {
+                    Box::pin(command::read::run(sandbox, options, with.own, out))
+                }
+                Command::Glob(with) => {
+                    Box::pin(command::glob::run(sandbox, options, with.own, out))
+                }
+                Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
+                // The four that need no sandbox were run before.
+                Command::Grep(_)
+                | Command::Doctor(_)
+                | Command::Completions(_)
+                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
+            },
+        }
+    }
+}
+
+fn permits(options: &Options) -> Permits {
+    Permits::new(options.concurrency.unwrap_or(CONCURRENCY))
+}
+
+fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<VirtualSandbox> {
+    let mut mounts = Vec::with_capacity(options.mounts.len());
+    let mut worth_a_disk = false;
+    for plan in &options.mounts {
+        let bucket: Arc<dyn Bucket> =
+            config::open(&plan.location, &plan.settings, permits, platform)?;
+        worth_a_disk |= bucket.worth_disk_cache();
+        mounts.push(Mount { point: plan.point.clone(), bucket });
+    }
+    let usual = CacheOptions::default();
+    // Nothing is put in the way of a command over directories only, not even an empty folder.
+    let disk = options.cache.disk.clone().filter(|_| worth_a_disk);
+    let cache = CacheOptions {
+        memory: options.cache.memory.unwrap_or(usual.memory),
+        disk: disk.map(|(dir, budget)| DiskOptions { dir, budget }),
+    };
+    let options = SandboxOptions {
+        cache,
+        freshness: Freshness::Strict,
+        budget: Budget { time: options.timeout, ..Budget::default() },
+        ..SandboxOptions::default()
+    };
+    get_virtual_sandbox(mounts, platform.clone(), options)
+}

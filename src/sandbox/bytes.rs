@@ -1,0 +1,48 @@
+//! Raw bytes of a file, which no tool offers: what a person pipes on, an agent cannot use.
+
+use std::ops::Range;
+
+use super::{VirtualSandbox, read::is_directory};
+use crate::{
+    bucket::MAX_GET,
+    cache::Use,
+    error::Result,
+    vfs::{Budget, ByteStream, MAX_DECODED, Target},
+};
+
+impl VirtualSandbox {
+    /// The content of a file, or a range of it, decoded as `read` decodes it. A range that
+    /// begins past the end gives nothing.
+    ///
+    /// # Errors
+    /// [`NotFound`](crate::Kind::NotFound) with the nearest names,
+    /// [`WrongType`](crate::Kind::WrongType) for a directory, and what reading fails with.
+    pub async fn bytes(
+        &self,
+        path: &str,
+        range: Option<Range<u64>>,
+        budget: Budget,
+    ) -> Result<ByteStream> {
+        let op = self.op(budget);
+        let entry = match self.vfs.resolve(&op, path).await? {
+            Target::File { entry, .. } => entry,
+            Target::Dir { known: false, .. } => {
+                // Nobody has looked yet whether it exists; this does, and suggests names.
+                self.vfs.stat(&op, path).await?;
+                return Err(is_directory(path));
+            }
+            Target::Above(_) | Target::Dir { .. } => return Err(is_directory(path)),
+        };
+        match range {
+            None => {
+                let content = self.vfs.open(&op, entry, Use::Read, MAX_GET).await?;
+                Ok(content.stream(true, MAX_DECODED))
+            }
+            Some(range) => {
+                // Only a response tells how an object is encoded: one byte of it is asked for.
+                let content = self.vfs.open(&op, entry, Use::Read, 1).await?;
+                Ok(content.stream_part(range, true, MAX_DECODED))
+            }
+        }
+    }
+}
