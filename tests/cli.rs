@@ -32,10 +32,9 @@ fn ls_lists_one_level_or_all() {
     world.say("ls /docs/").gives(0, "/docs/en/\n/docs/index.html\n");
     world.say("ls /docs").gives(0, "/docs/en/\n/docs/index.html\n");
     world.say("ls /docs/index.html").gives(0, "/docs/index.html\n");
-    world.say("ls -R /docs").gives(
-        0,
-        "/docs/en/\n/docs/en/Guide.md\n/docs/en/faq.md\n/docs/index.html\n",
-    );
+    world
+        .say("ls -R /docs")
+        .gives(0, "/docs/en/\n/docs/en/Guide.md\n/docs/en/faq.md\n/docs/index.html\n");
     let long = world.say("ls -l /docs").text();
     let lines: Vec<_> = long.lines().collect();
     assert!(lines[0].trim_start().starts_with('-') && lines[0].ends_with("/docs/en/"), "{long}");
@@ -56,10 +55,9 @@ fn piped_paths_can_be_given_back() {
 #[test]
 fn tree_indents_what_is_below() {
     let world = articles();
-    world.say("tree /docs").gives(
-        0,
-        "/docs/\n  en/\n    Guide.md\n    faq.md\n  index.html\n1 directory, 3 files\n",
-    );
+    world
+        .say("tree /docs")
+        .gives(0, "/docs/\n  en/\n    Guide.md\n    faq.md\n  index.html\n1 directory, 3 files\n");
     world.say("tree -L 1").gives(0, "/\n  a\n  a/\n  docs/\n  odd/\n3 directories, 1 file\n");
 }
 
@@ -103,10 +101,9 @@ fn read_prints_a_window_and_says_where_it_goes_on() {
 #[test]
 fn glob_prints_files_whose_path_matches() {
     let world = articles();
-    world.run(&["glob", "**/*.md", "!odd/**"]).gives(
-        0,
-        "/a/inside.md\n/docs/en/Guide.md\n/docs/en/faq.md\n",
-    );
+    world
+        .run(&["glob", "**/*.md", "!odd/**"])
+        .gives(0, "/a/inside.md\n/docs/en/Guide.md\n/docs/en/faq.md\n");
     world.run(&["glob", "-i", "docs/**/guide.*"]).gives(0, "/docs/en/Guide.md\n");
     world.run(&["glob", "*.html", "--path", "/docs/"]).gives(0, "/docs/index.html\n");
     world.run(&["glob", "*.pdf"]).gives(1, "");
@@ -121,7 +118,8 @@ fn options_stand_before_and_after_the_command() {
     world.run(&["-b", &there, "ls"]).gives(0, "/x.md\n");
     world.run(&["ls", "-b", &there]).gives(0, "/x.md\n");
     let (one, two) = (format!("/one={root}"), format!("/two={there}"));
-    world.run(&["--mount", &one, "cat", "/two/x.md", "/one/a/inside.md", "--mount", &two])
+    world
+        .run(&["--mount", &one, "cat", "/two/x.md", "/one/a/inside.md", "--mount", &two])
         .gives(0, "other\ninside\n");
     world.run(&["--mount", &one, "--mount", &two, "ls"]).gives(0, "/one/\n/two/\n");
     world.run(&["--mount", &one, "--mount", &two, "grep", "-c", "[io]"]).gives(
@@ -153,7 +151,10 @@ fn json_ends_in_an_envelope() {
             .collect();
         let (last, others) = messages.split_last().expect("an envelope");
         assert_eq!((&last["type"], &last["data"]["complete"]), (&"envelope".into(), &true.into()));
-        assert!(!others.is_empty() && others.iter().all(|m| m["data"]["path"].is_string()), "{ran}");
+        assert!(
+            !others.is_empty() && others.iter().all(|m| m["data"]["path"].is_string()),
+            "{ran}"
+        );
     }
 }
 
@@ -218,7 +219,8 @@ fn many() -> World {
 #[test]
 fn a_closed_pipe_ends_quietly() {
     let world = many();
-    for line in ["grep needle", "ls -R", "cat /000.log /001.log /002.log /003.log /004.log /005.log"]
+    for line in
+        ["grep needle", "ls -R", "cat /000.log /001.log /002.log /003.log /004.log /005.log"]
     {
         let mut command = world.command(line.split(' '));
         command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -33,9 +33,7 @@ pub fn main() -> ExitCode {
     };
     let mut out = Out::new();
     let done = match command {
-        Command::Completions(completions) => {
-            command::man::completions(&mut out, completions.shell)
-        }
+        Command::Completions(completions) => command::man::completions(&mut out, completions.shell),
         Command::Man => command::man::page(&mut out),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
         command => run::run(&common, command, &mut out),

@@ -92,7 +92,8 @@ impl Printer {
                 searcher.search_reader(&matcher, Fill(&mut haystack), &mut tally)?;
                 let stats = tally.sink.stats();
                 *self.totals.lock().unwrap_or_else(PoisonError::into_inner) += stats;
-                let found = Found { matches: stats.matches(), ..tally.found(tally.sink.has_match()) };
+                let found =
+                    Found { matches: stats.matches(), ..tally.found(tally.sink.has_match()) };
                 (found, true, printer.into_inner())
             }
         };

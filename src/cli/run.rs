@@ -10,7 +10,10 @@ use super::{
     exit::Exit,
     failure::{self, Stop},
     interrupt,
-    options::{Options, grep::{GrepOptions, Printing}},
+    options::{
+        Options,
+        grep::{GrepOptions, Printing},
+    },
     output::Out,
 };
 use crate::{
@@ -125,10 +128,9 @@ impl Ready {
                 }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
                 // The four that need no sandbox were run before.
-                Command::Grep(_)
-                | Command::Doctor(_)
-                | Command::Completions(_)
-                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
+                Command::Grep(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man => {
+                    Box::pin(std::future::ready(Ok(Exit::Match)))
+                }
             },
         }
     }

@@ -172,7 +172,9 @@ fn lines_are_printed_as_ripgrep_prints_them() {
         "-p needle",
         "nothing-has-this",
     ] {
-        if flags.contains("--stop-on-nonmatch") && !rg(&world, &["--stop-on-nonmatch", "x"], &[]).err.is_empty() {
+        if flags.contains("--stop-on-nonmatch")
+            && !rg(&world, &["--stop-on-nonmatch", "x"], &[]).err.is_empty()
+        {
             continue; // since ripgrep 14
         }
         // `-b` is the bucket here; the long name is the same in both.
@@ -294,7 +296,8 @@ fn files_are_selected_as_ripgrep_selects_them() {
     ] {
         same(&world, flags, &[]);
     }
-    for paths in [&["/docs/"][..], &["/src/", "/docs/"], &["/README.md"], &["/zz.log", "/README.md"]]
+    for paths in
+        [&["/docs/"][..], &["/src/", "/docs/"], &["/README.md"], &["/zz.log", "/README.md"]]
     {
         same(&world, "needle", paths);
         same(&world, "-C1 needle", paths);
@@ -307,10 +310,9 @@ fn files_are_selected_as_ripgrep_selects_them() {
 fn the_notice_for_a_binary_file_that_matches_is_told() {
     let world = texts();
     // ripgrep reworded both notices in version 14; these are those of the printer in use.
-    world.run(&["grep", "needle", "/data/nul-mid.bin"]).gives(
-        0,
-        "/data/nul-mid.bin: binary file matches (found \"\\0\" byte around offset 22)\n",
-    );
+    world
+        .run(&["grep", "needle", "/data/nul-mid.bin"])
+        .gives(0, "/data/nul-mid.bin: binary file matches (found \"\\0\" byte around offset 22)\n");
     let ran = world.run(&["grep", "needle", "-g", "nul-late.bin"]);
     let notice = "/data/nul-late.bin: WARNING: stopped searching binary file after match \
                   (found \"\\0\" byte around offset 56002)\n";
@@ -372,7 +374,9 @@ fn patterns_come_from_files_and_standard_input() {
     }
     let world = texts();
     let file = world.beside("patterns");
-    for patterns in ["needle-1\nTitle\n", "needle-1", "", "\n", "Title\r\nneedle-3\r\n", "Title\nTitle\n"] {
+    for patterns in
+        ["needle-1\nTitle\n", "needle-1", "", "\n", "Title\r\nneedle-3\r\n", "Title\nTitle\n"]
+    {
         std::fs::write(&file, patterns).expect("a file");
         let name = file.to_str().expect("a UTF-8 path");
         for flags in ["-f", "-vf", "-wf", "-Ff"] {

@@ -34,11 +34,14 @@ pub(in crate::cli) async fn run(
                 matched = true;
                 if options.json {
                     let object = entry.object;
-                    out.message("entry", &ListEntry {
-                        path: entry.path,
-                        size: Some(object.size),
-                        modified: object.modified,
-                    })?;
+                    out.message(
+                        "entry",
+                        &ListEntry {
+                            path: entry.path,
+                            size: Some(object.size),
+                            modified: object.modified,
+                        },
+                    )?;
                 } else {
                     let path = out.shown(&entry.path).into_owned();
                     out.line(path)?;

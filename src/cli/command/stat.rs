@@ -66,9 +66,8 @@ fn print(out: &mut Out, stat: &StatResult) -> Result<(), Stop> {
     for (mount, report) in &stat.report {
         field("mount", mount)?;
         // The report's own names, whatever it counts: one list of fields, kept in one place.
-        let report = serde_json::to_value(report).map_err(|error| {
-            Error::new(Kind::Io, "the report cannot be printed").because(error)
-        })?;
+        let report = serde_json::to_value(report)
+            .map_err(|error| Error::new(Kind::Io, "the report cannot be printed").because(error))?;
         for (name, count) in report.as_object().into_iter().flatten() {
             match count {
                 serde_json::Value::Array(names) => {

@@ -4,7 +4,9 @@ use std::io::Read;
 
 use serde_json::Value;
 
-use super::super::{args::Tool, exit::Exit, failure::Stop, output::Out, usage::wrong, wait::Waiter};
+use super::super::{
+    args::Tool, exit::Exit, failure::Stop, output::Out, usage::wrong, wait::Waiter,
+};
 use crate::{
     error::{Error, Kind, Result},
     sandbox::{Envelope, VirtualSandbox},
@@ -24,9 +26,8 @@ pub(in crate::cli) async fn run(
     out.line(&answer)?;
     out.flush()?;
     let envelope = answer.get("envelope").cloned().unwrap_or_default();
-    let envelope: Envelope = serde_json::from_value(envelope).map_err(|error| {
-        Error::new(Kind::Io, "the answer has no envelope").because(error)
-    })?;
+    let envelope: Envelope = serde_json::from_value(envelope)
+        .map_err(|error| Error::new(Kind::Io, "the answer has no envelope").because(error))?;
     Ok(match (envelope.has_failed(), envelope.matched) {
         (true, _) => Exit::Error,
         (false, 0) if matches!(tool.name.as_str(), "glob" | "grep") => Exit::NoMatch,
