@@ -1,5 +1,7 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
 
+#![allow(clippy::disallowed_methods, reason = "tests run where std does")]
+
 #[cfg(feature = "cli")]
 mod cli;
 mod contract;
@@ -8,6 +10,6 @@ mod loopback;
 mod requests;
 mod tree;
 mod workload;
-// Not every helper is needed by every build of the tests.
+// Helpers are for all tests; what one of them leaves out, the next one needs.
 #[allow(dead_code, unused_imports)]
 mod support;

@@ -28,11 +28,7 @@ async fn a_glob_lists_only_its_literal_head() {
     assert_eq!(answer.result.paths.len(), 1500);
     let counts = server.counts();
     assert_eq!((counts.lists, counts.gets), (2, 0), "2 pages of docs/en/ and nothing else");
-    assert!(
-        server.log().iter().all(|asked| asked.name == "docs/en/"),
-        "{:?}",
-        server.log()
-    );
+    assert!(server.log().iter().all(|asked| asked.name == "docs/en/"), "{:?}", server.log());
     assert_eq!(answer.envelope.cost.list_requests, 2);
 }
 

@@ -86,7 +86,10 @@ async fn check(bucket: Arc<dyn Bucket>, files: usize) {
         let got = (lines.len(), files.len(), digest(lines), digest(files));
         let expected = (query.lines, query.files, query.sha256_file_line, query.sha256_files);
         if got != expected {
-            wrong.push(format!("{} {:?}: expected {expected:?}, got {got:?}", query.id, query.pattern));
+            wrong.push(format!(
+                "{} {:?}: expected {expected:?}, got {got:?}",
+                query.id, query.pattern
+            ));
         }
     }
     let text = std::fs::read(shared("workloads/otel/globs.json").expect("the workload"));
@@ -106,7 +109,10 @@ async fn check(bucket: Arc<dyn Bucket>, files: usize) {
         let got = (paths.len(), digest(paths));
         let expected = (glob.count, glob.sha256);
         if got != expected {
-            wrong.push(format!("{} {:?}: expected {expected:?}, got {got:?}", glob.id, glob.pattern));
+            wrong.push(format!(
+                "{} {:?}: expected {expected:?}, got {got:?}",
+                glob.id, glob.pattern
+            ));
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));

@@ -6,8 +6,9 @@ use r2vfs::{
     bucket::{Bucket, Permits},
     config::{Location, Settings, open},
     platform::Platform,
-    sandbox::{Envelope, ScanEvent, ScanRequest, SandboxOptions, VirtualSandbox,
-        get_virtual_sandbox},
+    sandbox::{
+        Envelope, SandboxOptions, ScanEvent, ScanRequest, VirtualSandbox, get_virtual_sandbox,
+    },
     search::{Found, Hit, Hits, PatternOptions, SearchOptions, SelectionOptions},
     vfs::{Budget, Mount},
 };
@@ -128,12 +129,8 @@ pub(crate) fn otel() -> Option<std::path::PathBuf> {
         // Unpacked beside and renamed, so that a killed test leaves no half corpus.
         let part = target.join(format!("otel-{}", std::process::id()));
         std::fs::create_dir_all(&part).expect("a folder");
-        let status = Command::new("tar")
-            .args(["--zstd", "-xf"])
-            .arg(&archive)
-            .arg("-C")
-            .arg(&part)
-            .status();
+        let status =
+            Command::new("tar").args(["--zstd", "-xf"]).arg(&archive).arg("-C").arg(&part).status();
         if !status.is_ok_and(|status| status.success()) {
             eprintln!("SKIPPED: tar and zstd are needed to unpack the otel corpus");
             return None;
