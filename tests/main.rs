@@ -6,6 +6,7 @@ mod contract;
 mod faults;
 mod loopback;
 mod requests;
+mod search;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.
