@@ -8,6 +8,7 @@ mod contract;
 mod faults;
 mod loopback;
 mod requests;
+mod search;
 mod tree;
 mod workload;
 // Helpers are for all tests; what one of them leaves out, the next one needs.

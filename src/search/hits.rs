@@ -65,7 +65,8 @@ pub struct Hit {
     pub line: Option<u64>,
     /// Where `text` begins in the object, in bytes after decoding.
     pub offset: u64,
-    /// The bytes without the last line end; not always UTF-8.
+    /// The bytes of the lines without the last line end, or with `-o` exactly those of the match;
+    /// not always UTF-8.
     pub text: Vec<u8>,
     /// Where in `text` the matches are; at most the first 10,000.
     pub submatches: Vec<Range<usize>>,
@@ -74,6 +75,11 @@ pub struct Hit {
 }
 
 impl Hit {
+    fn break_at(offset: u64) -> Self {
+        let (text, submatches) = (Vec::new(), Vec::new());
+        Self { kind: HitKind::Break, line: None, offset, text, submatches, cut: false }
+    }
+
     fn bytes(&self) -> usize {
         mem::size_of::<Self>() + self.text.len() + mem::size_of_val(self.submatches.as_slice())
     }
@@ -123,7 +129,7 @@ impl Hits {
         let mut sink = HitSink {
             hits: self,
             matcher,
-            batch: Batch { out, hits: Vec::new(), bytes: 0 },
+            batch: Batch { out, hits: Vec::new(), bytes: 0, broken: false },
             found: Found::default(),
         };
         searcher.search_reader(matcher, Fill(haystack), &mut sink)?;
@@ -139,10 +145,15 @@ struct Batch<'a> {
     out: &'a mut dyn Output<Vec<Hit>>,
     hits: Vec<Hit>,
     bytes: usize,
+    /// A break is due before the next hit; without a next one there is nothing to set apart.
+    broken: bool,
 }
 
 impl Batch<'_> {
     fn push(&mut self, hit: Hit) -> io::Result<()> {
+        if mem::take(&mut self.broken) {
+            self.hits.push(Hit::break_at(hit.offset));
+        }
         self.bytes += hit.bytes();
         self.hits.push(hit);
         if self.bytes >= CHUNK { self.give() } else { Ok(()) }
@@ -177,7 +188,8 @@ impl<M: Matcher> HitSink<'_, M> {
     /// Gives on `lines` whole, or match by match with `-o`. `mark` says whether matches are
     /// looked for; the answer is how many there were.
     fn show(&mut self, searcher: &Searcher, lines: &Lines<'_>, mark: bool) -> io::Result<u64> {
-        let text = lines.text(searcher);
+        let whole = &lines.buffer[lines.range.clone()];
+        let text = &whole[..whole.len() - line_end(whole, searcher.line_terminator())];
         let (batch, hits) = (&mut self.batch, self.hits);
         let mut matches = 0;
         let mut submatches = Vec::new();
@@ -187,11 +199,10 @@ impl<M: Matcher> HitSink<'_, M> {
             each_match(self.matcher, searcher, lines, |m| {
                 matches += 1;
                 if hits.only_matching {
-                    let end = m.start.min(text.len());
-                    let ends = count_byte(&text[counted.min(end)..end], searcher);
+                    let ends = count_byte(&whole[counted..m.start], searcher);
                     line = line.map(|n| n + ends);
-                    counted = end;
-                    let part = &text[end..m.end.min(text.len())];
+                    counted = m.start;
+                    let part = &whole[m.clone()];
                     return batch.push(hits.hit(lines, line, m.start, part, vec![0..part.len()]));
                 }
                 if submatches.len() < MAX_SUBMATCHES {
@@ -241,17 +252,17 @@ impl Hits {
     }
 }
 
-impl Lines<'_> {
-    fn text(&self, searcher: &Searcher) -> &[u8] {
-        let text = &self.buffer[self.range.clone()];
-        &text[..text.len() - line_end(text, searcher.line_terminator())]
-    }
-}
-
 impl<M: Matcher> Sink for HitSink<'_, M> {
     type Error = io::Error;
 
     fn matched(&mut self, searcher: &Searcher, found: &SinkMatch<'_>) -> io::Result<bool> {
+        // The searcher goes on for the context after the last match of `-m`, and what matches
+        // in there is shown as a match; it must not be counted as one.
+        if self.hits.mode != HitMode::Content
+            && searcher.max_matches().is_some_and(|max| self.found.lines >= max)
+        {
+            return Ok(false);
+        }
         self.found.matched = true;
         let lines = Lines {
             kind: HitKind::Match,
@@ -309,16 +320,7 @@ impl<M: Matcher> Sink for HitSink<'_, M> {
     }
 
     fn context_break(&mut self, _: &Searcher) -> io::Result<bool> {
-        if self.hits.mode == HitMode::Content {
-            self.batch.push(Hit {
-                kind: HitKind::Break,
-                line: None,
-                offset: 0,
-                text: Vec::new(),
-                submatches: Vec::new(),
-                cut: false,
-            })?;
-        }
+        self.batch.broken = self.hits.mode == HitMode::Content;
         Ok(true)
     }
 
@@ -408,5 +410,113 @@ fn line_end(lines: &[u8], terminator: LineTerminator) -> usize {
         2
     } else {
         1
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::search::{PatternOptions, SearchOptions};
+
+    fn search(hits: Hits, pattern: &str, options: SearchOptions, text: &[u8]) -> Vec<Vec<Hit>> {
+        let pattern = PatternOptions {
+            patterns: vec![pattern.to_owned()],
+            multiline: options.multiline,
+            ..PatternOptions::default()
+        };
+        let mut chunks = Vec::new();
+        let mut hits = hits;
+        hits.search(
+            &pattern.compile().expect("valid"),
+            &mut options.searcher().expect("valid"),
+            "/x",
+            text,
+            &mut chunks,
+        )
+        .expect("searched");
+        chunks
+    }
+
+    #[test]
+    fn a_long_line_is_cut_round_its_first_match() {
+        let text = format!("{}needle{}", "é".repeat(500), "ü".repeat(500));
+        let hits = Hits { max_line_bytes: Some(41), ..Hits::default() };
+        let chunks = search(hits, "needle", SearchOptions::default(), text.as_bytes());
+        let [hit] = chunks[0].as_slice() else { panic!("{chunks:?}") };
+        let shown = std::str::from_utf8(&hit.text).expect("cut between characters");
+        assert!(hit.cut && hit.text.len() <= 41, "{shown}");
+        assert_eq!(&hit.text[hit.submatches[0].clone()], b"needle");
+        let at = usize::try_from(hit.offset).expect("small");
+        assert_eq!(&text.as_bytes()[at..at + hit.text.len()], hit.text);
+    }
+
+    #[test]
+    fn a_cut_keeps_the_beginning_when_that_holds_the_match() {
+        let hits = Hits { max_line_bytes: Some(8), ..Hits::default() };
+        let chunks = search(hits, "b|y", SearchOptions::default(), b"ab456789xyz\n");
+        let [hit] = chunks[0].as_slice() else { panic!("{chunks:?}") };
+        assert_eq!((hit.text.as_slice(), hit.offset, hit.cut), (&b"ab456789"[..], 0, true));
+        assert_eq!(hit.submatches, [1..2], "the match beyond the cut is not marked");
+    }
+
+    #[test]
+    fn matches_of_a_line_are_bounded_and_still_counted() {
+        let text = vec![b'a'; MAX_SUBMATCHES + 5];
+        let chunks = search(Hits::default(), "a", SearchOptions::default(), &text);
+        assert_eq!(chunks[0][0].submatches.len(), MAX_SUBMATCHES);
+    }
+
+    #[test]
+    fn only_matching_names_the_line_in_which_a_match_begins() {
+        let hits = Hits { only_matching: true, ..Hits::default() };
+        let options = SearchOptions { multiline: true, ..SearchOptions::default() };
+        let chunks = search(hits, r"a\nb|c", options, b"x\nxa\nb c\nc\n");
+        let got: Vec<_> = chunks[0].iter().map(|h| (h.line, h.offset, h.text.as_slice())).collect();
+        assert_eq!(
+            got,
+            [(Some(2), 3, &b"a\nb"[..]), (Some(3), 7, &b"c"[..]), (Some(4), 9, &b"c"[..])]
+        );
+    }
+
+    #[test]
+    fn chunks_are_given_as_they_fill() {
+        let text = "needle\n".repeat(10_000);
+        let chunks = search(Hits::default(), "needle", SearchOptions::default(), text.as_bytes());
+        assert_eq!(chunks.iter().map(Vec::len).sum::<usize>(), 10_000);
+        assert!(chunks.len() > 10, "{}", chunks.len());
+        for chunk in &chunks {
+            let bytes: usize = chunk.iter().map(Hit::bytes).sum();
+            assert!(bytes < CHUNK + 1_000, "{bytes}");
+        }
+    }
+
+    #[test]
+    fn the_run_of_matches_ends_at_the_first_line_without() {
+        let options = SearchOptions { stop_on_nonmatch: true, ..SearchOptions::default() };
+        let chunks = search(Hits::default(), "a", options, b"x\na1\na2\nx\na3\n");
+        let lines: Vec<_> = chunks[0].iter().map(|h| h.line).collect();
+        assert_eq!(lines, [Some(2), Some(3)]);
+    }
+
+    #[test]
+    fn an_output_that_refuses_stops_the_search() {
+        struct Full(usize);
+        impl Output<Vec<Hit>> for Full {
+            fn give(&mut self, _: Vec<Hit>, _: usize) -> io::Result<()> {
+                self.0 += 1;
+                Err(io::Error::other("full"))
+            }
+        }
+        let pattern = PatternOptions { patterns: vec!["a".into()], ..PatternOptions::default() };
+        let mut full = Full(0);
+        let outcome = Hits::default().search(
+            &pattern.compile().expect("valid"),
+            &mut SearchOptions::default().searcher().expect("valid"),
+            "/x",
+            "a\n".repeat(100_000).as_bytes(),
+            &mut full,
+        );
+        assert_eq!(outcome.expect_err("stopped").to_string(), "full");
+        assert_eq!(full.0, 1);
     }
 }

@@ -188,3 +188,135 @@ impl PatternOptions {
 pub(super) fn holds(terminator: LineTerminator, byte: u8) -> bool {
     terminator.as_bytes().contains(&byte)
 }
+
+#[cfg(test)]
+mod tests {
+    use grep_matcher::Matcher;
+    use proptest::{collection::vec, prelude::*, sample::select};
+
+    use super::*;
+
+    fn options(patterns: &[&str]) -> PatternOptions {
+        PatternOptions {
+            patterns: patterns.iter().map(|&p| p.to_owned()).collect(),
+            ..PatternOptions::default()
+        }
+    }
+
+    fn message(options: PatternOptions) -> String {
+        let error = options.compile().expect_err("refused");
+        assert_eq!(error.kind(), Kind::InvalidPattern);
+        let text = error.to_string();
+        assert!(!text.contains('\n'), "one line: {text}");
+        text
+    }
+
+    #[test]
+    fn errors_name_the_column_and_what_to_do() {
+        let text = message(options(&["é(b"]));
+        assert!(text.starts_with("the pattern is wrong at column 2: unclosed group"), "{text}");
+        assert!(text.contains("-F"), "{text}");
+        let text = message(options(&["a", r"x\p{Nope}"]));
+        assert!(text.starts_with("pattern 2 of 2 is wrong at column 2:"), "{text}");
+        let text = message(options(&["a(?=b)"]));
+        assert!(text.contains("column 2: look-around"), "{text}");
+        assert!(text.contains("no -P"), "{text}");
+        let text = message(options(&["a", r"foo\nbar"]));
+        assert!(text.contains("pattern 2 of 2 is wrong at column 4:"), "{text}");
+        assert!(text.contains("-U"), "{text}");
+        let text = message(options(&[r"[\n]"]));
+        assert!(text.contains("column 2:"), "{text}");
+        let text = message(PatternOptions { fixed: true, ..options(&["é\nb"]) });
+        assert!(text.contains("column 2:") && text.contains("-U"), "{text}");
+        let text = message(options(&[r"a\x00"]));
+        assert!(text.contains("column 2:") && text.contains("-a"), "{text}");
+    }
+
+    #[test]
+    fn size_limits_are_told() {
+        let text = message(PatternOptions { size_limit: 10_000, ..options(&[r"\w{100}"]) });
+        assert!(text.contains("size limit"), "{text}");
+        let text = message(PatternOptions { size_limit: 100, ..options(&["seven b"]) });
+        assert!(text.contains("7 bytes, more than 6"), "{text}");
+    }
+
+    #[test]
+    fn what_a_line_cannot_hold_depends_on_the_flags() {
+        let compiles = |o: PatternOptions| o.compile().is_ok();
+        let lf = || options(&[r"a\nb"]);
+        assert!(compiles(PatternOptions { multiline: true, ..lf() }));
+        assert!(compiles(PatternOptions { null_data: true, ..lf() }));
+        assert!(!compiles(PatternOptions { crlf: true, ..options(&[r"a\rb"]) }));
+        assert!(compiles(PatternOptions { text: true, ..options(&[r"a\x00"]) }));
+        assert!(!compiles(PatternOptions { null_data: true, ..options(&[r"a\x00"]) }));
+    }
+
+    #[test]
+    fn no_pattern_matches_nothing_and_an_empty_one_everything() {
+        let matches = |o: PatternOptions| match o.compile().expect("valid") {
+            Pattern::Regex(m) => m.is_match(b"x").expect("infallible"),
+            Pattern::Literals(m) => m.is_match(b"x").expect("infallible"),
+        };
+        assert!(!matches(options(&[])));
+        assert!(matches(options(&[""])));
+    }
+
+    #[test]
+    fn only_plain_text_becomes_literals() {
+        let many = |extra: &str| {
+            let mut patterns: Vec<String> = (0..MANY).map(|i| format!("word{i}")).collect();
+            patterns.push(extra.to_owned());
+            PatternOptions { patterns, ..PatternOptions::default() }
+        };
+        let literal =
+            |o: &PatternOptions| matches!(o.compile().expect("valid"), Pattern::Literals(_));
+        assert!(literal(&many("plain")));
+        assert!(!literal(&many("a.b")));
+        assert!(literal(&PatternOptions { fixed: true, ..many("a.b") }));
+        assert!(!literal(&many("")));
+        assert!(!literal(&PatternOptions { word: true, ..many("plain") }));
+        assert!(!literal(&PatternOptions { case: Case::Insensitive, ..many("plain") }));
+        assert!(literal(&PatternOptions { fixed: true, multiline: true, ..many("a\nb") }));
+        assert!(PatternOptions { fixed: true, ..many("a\nb") }.compile().is_err());
+    }
+
+    proptest! {
+        /// The same matches in the same order as the alternation of the same literals.
+        #[test]
+        fn literals_equal_the_regex(
+            patterns in vec("[ab]{1,3}", 1..8),
+            haystack in vec(select(b"abab\nc".to_vec()), 0..40),
+            multiline: bool,
+        ) {
+            let options = PatternOptions { patterns, multiline, ..PatternOptions::default() };
+            let regex = options.regex().build_many(&options.patterns).expect("valid");
+            let literals =
+                LiteralMatcher::new(&options.patterns, options.line_terminator(), SIZE_LIMIT)
+                    .expect("small");
+            fn all(matcher: &impl Matcher, haystack: &[u8]) -> Vec<(usize, usize)> {
+                let mut found = Vec::new();
+                let outcome = matcher.find_iter(haystack, |m| {
+                    found.push((m.start(), m.end()));
+                    true
+                });
+                assert!(outcome.is_ok());
+                found
+            }
+            prop_assert_eq!(all(&literals, &haystack), all(&regex, &haystack));
+            prop_assert_eq!(literals.line_terminator(), regex.line_terminator());
+            let line = |end: Option<usize>| {
+                end.map(|e| haystack[..e].iter().filter(|&&b| b == b'\n').count())
+            };
+            prop_assert_eq!(
+                line(literals.shortest_match(&haystack).expect("infallible")),
+                line(regex.shortest_match(&haystack).expect("infallible"))
+            );
+            for byte in 0..=255 {
+                prop_assert_eq!(
+                    literals.non_matching_bytes().map(|s| s.contains(byte)),
+                    regex.non_matching_bytes().map(|s| s.contains(byte))
+                );
+            }
+        }
+    }
+}

@@ -222,3 +222,107 @@ impl<R: Read> Read for Frames<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write;
+
+    use super::*;
+    use crate::search::report::error_of;
+
+    fn gzip(text: &[u8]) -> Vec<u8> {
+        let mut encoder = flate2::write::GzEncoder::new(Vec::new(), Default::default());
+        encoder.write_all(text).expect("in memory");
+        encoder.finish().expect("in memory")
+    }
+
+    fn zstd(text: &[u8]) -> Vec<u8> {
+        ruzstd::encoding::compress_to_vec(text, ruzstd::encoding::CompressionLevel::Fastest)
+    }
+
+    fn decode(compression: Compression, bytes: &[u8], limit: u64) -> Result<Vec<u8>, Error> {
+        let mut out = Vec::new();
+        decoder(compression, bytes, limit).read_to_end(&mut out).map_err(error_of).map(|_| out)
+    }
+
+    fn kind(compression: Compression, bytes: &[u8], limit: u64) -> Option<Kind> {
+        decode(compression, bytes, limit).err().map(|e| e.kind())
+    }
+
+    fn text() -> Vec<u8> {
+        (0..60_000u32)
+            .flat_map(|i| format!("{} ", i.wrapping_mul(2_654_435_761)).into_bytes())
+            .collect()
+    }
+
+    #[test]
+    fn all_members_and_frames_are_read() {
+        let text = text();
+        let twice = text.repeat(2);
+        let gz = [gzip(&text), gzip(&text)].concat();
+        assert_eq!(decode(Compression::Gzip, &gz, 1 << 30).ok(), Some(twice.clone()));
+        let skippable = [&[0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0][..], b"xyz"].concat();
+        let zst = [zstd(&text), skippable, zstd(&text)].concat();
+        assert_eq!(decode(Compression::Zstd, &zst, 1 << 30).ok(), Some(twice.clone()));
+        assert_eq!(decode(Compression::Zstd, b"", 1).ok(), Some(Vec::new()));
+    }
+
+    #[test]
+    fn what_comes_out_is_bounded() {
+        let text = vec![b'a'; 1_000_000];
+        for (compression, bytes) in
+            [(Compression::Gzip, gzip(&text)), (Compression::Zstd, zstd(&text))]
+        {
+            assert_eq!(kind(compression, &bytes, 999_999), Some(Kind::TooLarge));
+            assert_eq!(kind(compression, &bytes, 1_000_000), None);
+        }
+    }
+
+    #[test]
+    fn a_window_above_the_bound_is_refused_before_it_is_made() {
+        // Magic, no single segment, window descriptor of 16 MiB (exponent 14, mantissa 0).
+        let header = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 14 << 3, 0x01, 0x00, 0x00];
+        assert_eq!(kind(Compression::Zstd, &header, 1 << 30), Some(Kind::TooLarge));
+        let smaller = [0x28, 0xb5, 0x2f, 0xfd, 0x00, 13 << 3, 0x01, 0x00, 0x00];
+        assert_eq!(decode(Compression::Zstd, &smaller, 1 << 30).ok(), Some(Vec::new()));
+    }
+
+    #[test]
+    fn damage_is_told_wherever_it_is() {
+        let text = text();
+        for (compression, bytes) in
+            [(Compression::Gzip, gzip(&text)), (Compression::Zstd, zstd(&text))]
+        {
+            for cut in [1, 5, bytes.len() / 2, bytes.len() - 1] {
+                let found = kind(compression, &bytes[..cut], 1 << 30);
+                assert_eq!(found, Some(Kind::Undecodable), "{compression:?} cut at {cut}");
+            }
+            let mut flipped = bytes.clone();
+            let middle = flipped.len() / 2;
+            flipped[middle] ^= 0x10;
+            let found = kind(compression, &flipped, 1 << 30);
+            assert_eq!(found, Some(Kind::Undecodable), "{compression:?} flipped");
+        }
+    }
+
+    #[test]
+    fn the_error_of_the_source_is_not_damage() {
+        struct Gone;
+        impl Read for Gone {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other(Error::new(Kind::Unavailable, "the server went away")))
+            }
+        }
+        let text = text();
+        for (compression, bytes) in
+            [(Compression::Gzip, gzip(&text)), (Compression::Zstd, zstd(&text))]
+        {
+            let half = bytes[..bytes.len() / 2].chain(Gone);
+            let error = decoder(compression, half, 1 << 30)
+                .read_to_end(&mut Vec::new())
+                .map_err(error_of)
+                .expect_err("it ends early");
+            assert_eq!(error.kind(), Kind::Unavailable, "{compression:?}");
+        }
+    }
+}
