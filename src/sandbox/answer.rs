@@ -249,7 +249,7 @@ impl Envelope {
             writeln!(out, "note: {note}")?;
         }
         if let Some(cursor) = &self.cursor {
-            writeln!(out, "more: --cursor {cursor}")?;
+            writeln!(out, "more: cursor {cursor}")?;
         }
         Ok(())
     }

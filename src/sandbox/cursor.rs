@@ -42,7 +42,7 @@ impl Cursor {
                 .hint("leave it out to start again")
         };
         let bytes: Option<Vec<u8>> =
-            (text.len() % 2 == 0 && text.is_ascii() && text.len() < 16 << 10)
+            (text.len().is_multiple_of(2) && text.is_ascii() && text.len() < 16 << 10)
                 .then(|| (0..text.len()).step_by(2))
                 .and_then(|at| at.map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect());
         let cursor: Self =

@@ -20,7 +20,7 @@ pub(super) fn of(options: &PatternOptions, error: grep_regex::Error) -> Error {
         ErrorKind::Banned(_) => banned(options),
         _ => options.patterns.iter().enumerate().find_map(|(i, p)| syntax(options, i, p)),
     };
-    let error = match found {
+    match found {
         Some(fault) => fault,
         // The size limit, or patterns that are wrong only together.
         None => {
@@ -35,8 +35,7 @@ pub(super) fn of(options: &PatternOptions, error: grep_regex::Error) -> Error {
             }
         }
         .because(error),
-    };
-    error
+    }
 }
 
 fn fault(options: &PatternOptions, index: usize, column: usize, what: &str) -> Error {

@@ -129,12 +129,12 @@ impl Walk {
                     self.current = Some(self.start(scope));
                 }
                 Some(Current::Kept { mount, snapshot, scope, skip }) => {
-                    if let Some(batch) = self.from_kept(mount, snapshot, scope, skip) {
+                    if let Some(batch) = self.take_kept(mount, snapshot, scope, skip) {
                         return Ok(Some(batch));
                     }
                 }
                 Some(Current::Listing(listing)) => {
-                    if let Some(batch) = self.from_listing(listing).await? {
+                    if let Some(batch) = self.take_page(listing).await? {
                         return Ok(Some(batch));
                     }
                 }
@@ -168,7 +168,7 @@ impl Walk {
         }))
     }
 
-    fn from_kept(
+    fn take_kept(
         &mut self,
         mount: usize,
         snapshot: Arc<Snapshot>,
@@ -199,7 +199,7 @@ impl Walk {
         (!batch.is_empty()).then_some(batch)
     }
 
-    async fn from_listing(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
+    async fn take_page(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
         let Some(page) = listing.pages.next().await? else {
             self.finish(*listing);
             return Ok(None);

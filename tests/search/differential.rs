@@ -251,6 +251,7 @@ impl Trial {
     }
 
     /// What ripgrep 13 (Debian's) answers differently from its newer library crates.
+    #[allow(clippy::nonminimal_bool, reason = "each line is one difference")]
     fn differs_by_version(&self) -> bool {
         let limited = self.search.max_count.is_some_and(|max| max > 0);
         let counts = self.mode == HitMode::Count || self.mode == HitMode::CountMatches;
