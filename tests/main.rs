@@ -9,6 +9,7 @@ mod faults;
 mod loopback;
 mod requests;
 mod search;
+mod semantics;
 mod tree;
 mod workload;
 // Helpers are for all tests; what one of them leaves out, the next one needs.
