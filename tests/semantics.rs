@@ -29,7 +29,10 @@ struct Block {
 enum Step {
     Store(Put),
     /// A command line with all that it says, in the form of the document.
-    Say { line: String, says: String },
+    Say {
+        line: String,
+        says: String,
+    },
 }
 
 #[derive(Debug)]
@@ -302,10 +305,9 @@ fn compress(compression: Compression, content: &[u8]) -> Vec<u8> {
             std::io::Write::write_all(&mut encoder, content).expect("memory takes all");
             encoder.finish().expect("memory takes all")
         }
-        Compression::Zstd => ruzstd::encoding::compress_to_vec(
-            content,
-            ruzstd::encoding::CompressionLevel::Fastest,
-        ),
+        Compression::Zstd => {
+            ruzstd::encoding::compress_to_vec(content, ruzstd::encoding::CompressionLevel::Fastest)
+        }
     }
 }
 
@@ -375,7 +377,10 @@ fn words(line: &str) -> Vec<String> {
 #[test]
 fn the_document_s_own_notation() {
     assert_eq!(words("r2vfs cat $'/a\\tb' 'c d'\"e\""), ["r2vfs", "cat", "/a\tb", "c de"]);
-    assert_eq!(unescape("a\\n\\xff\\u{e9}\\\\"), [b"a\n\xff".as_slice(), "é\\".as_bytes()].concat());
+    assert_eq!(
+        unescape("a\\n\\xff\\u{e9}\\\\"),
+        [b"a\n\xff".as_slice(), "é\\".as_bytes()].concat()
+    );
     assert!(fits("/a:1:x\n/b\n", "/a:…\n/b\n") && fits("a\nb\nc\n", "a\n…\n"));
     assert!(!fits("/a:1:x\n", "/b…\n") && !fits("a\nb\n", "a\n") && !fits("ab\n", "ab…b\n"));
     let put = put("\"a\\tb\" = encoded 2× \"x\" + \"z\" ; at get 2: \"y\"");
