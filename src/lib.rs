@@ -7,7 +7,7 @@
 //!
 //! # The data's way
 //!
-//! Each folder uses only those before it.
+//! Each folder uses only those before it; [`config::open`] alone picks the kind of bucket.
 //!
 //! | | |
 //! |---|---|
@@ -73,6 +73,8 @@
 //! - **budget**: what an operation may cost in time, requests and bytes
 //! - **permit**: the right to have one request under way
 
+// A module's header is its map, and what it points at is mostly private.
+#![allow(rustdoc::private_intra_doc_links)]
 #![cfg_attr(test, allow(clippy::disallowed_methods, reason = "tests run where std does"))]
 
 pub mod bucket;
