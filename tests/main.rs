@@ -9,6 +9,7 @@ mod reading;
 mod requests;
 mod scan;
 mod search;
+mod semantics;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.
