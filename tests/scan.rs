@@ -27,7 +27,8 @@ fn haystacks(server: &TestServer) -> Vec<String> {
 async fn passing_faults_cost_requests_and_no_result() {
     let server = TestServer::start().await;
     let expected = haystacks(&server);
-    for fault in [Fault::slow_down(), Fault::Reset, Fault::Truncate, Fault::ErrorIn200("SlowDown")] {
+    for fault in [Fault::slow_down(), Fault::Reset, Fault::Truncate, Fault::ErrorIn200("SlowDown")]
+    {
         server.faults().add(Rule::gets(fault).per_mille(30));
     }
     let scanned = scan(&served(&server), request("needle")).await;
@@ -136,7 +137,10 @@ async fn an_encoded_object_is_searched_as_its_decoded_copy() {
     let store = server.store();
     store.put_object("by-header.md", Stored::new(gzip.clone()).content_encoding("gzip"));
     store.put("by-name.md.gz", gzip.clone());
-    store.put_object("cut.md", Stored::new(gzip[..gzip.len() / 2].to_vec()).content_encoding("gzip"));
+    store.put_object(
+        "cut.md",
+        Stored::new(gzip[..gzip.len() / 2].to_vec()).content_encoding("gzip"),
+    );
     let sandbox = served(&server);
     let plain = scan(&sandbox, request("needle")).await;
     assert_eq!(plain.matching(), ["/by-header.md"], "a .gz file is searched as it is without -z");
@@ -151,9 +155,11 @@ async fn an_encoded_object_is_searched_as_its_decoded_copy() {
 #[tokio::test(flavor = "multi_thread")]
 async fn keys_out_of_order_come_out_in_order_and_are_noted() {
     let server = TestServer::start().await;
-    server.store().fill((0..30).flat_map(|i| {
-        [(format!("d{i:02}/x"), "needle\n"), (format!("d{i:02}-b"), "needle\n")]
-    }));
+    server
+        .store()
+        .fill((0..30).flat_map(|i| {
+            [(format!("d{i:02}/x"), "needle\n"), (format!("d{i:02}-b"), "needle\n")]
+        }));
     server.faults().list_in(Order::Components);
     let sandbox = served(&server);
     let scanned = scan(&sandbox, request("needle")).await;
