@@ -16,7 +16,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     answer::{Envelope, Reason},
-    board::{Board, Lane, ScanEvent, Work},
+    board::{Board, End, Lane, ScanEvent, Work, WorkKind},
 };
 use crate::{
     bucket::MAX_GET,
@@ -27,7 +27,7 @@ use crate::{
         Found, Pattern, PatternOptions, Report, SearchOptions, Selection, SelectionOptions,
         report::error_of,
     },
-    vfs::{Budget, Compression, Entry, Op, Scope, Target, Vfs, Walk},
+    vfs::{Budget, Compression, Entry, Haystack, Op, Scope, Target, Vfs, Walk},
 };
 
 /// Objects under way at once, the front one included. Wide enough to keep every request permit
@@ -260,7 +260,7 @@ impl<R: Report> Driver<R> {
         let n = self.next;
         self.next += 1;
         self.board.open(n, path.into(), place);
-        self.board.end(n, Err(error.at(path)));
+        self.board.end([(n, Err(error.at(path)))]);
     }
 
     /// Waits for the object's turn and share of memory, then fetches it as a task of its own.
@@ -281,7 +281,11 @@ impl<R: Report> Driver<R> {
             n,
             explicit,
         };
-        self.running.push(self.vfs.platform().spawn(job.run(entry, bytes)));
+        let mut job = Box::pin(job.run(entry, bytes));
+        // What a cache holds is ready at once: a task of its own would only cost a wake-up.
+        if futures_util::poll!(&mut job).is_pending() {
+            self.running.push(self.vfs.platform().spawn(job));
+        }
         // Reap what has ended, so that the set stays as small as the window.
         while let Some(Some(_)) = futures_util::FutureExt::now_or_never(self.running.next()) {}
     }
@@ -326,7 +330,8 @@ struct Job<C> {
 impl<C: crate::platform::MaybeSend + 'static> Job<C> {
     async fn run(self, entry: Entry, bytes: OwnedSemaphorePermit) {
         let path: Arc<str> = entry.path.as_str().into();
-        let mut end = self.attempt(&entry, &path).await;
+        let mut share = Some(bytes);
+        let mut end = self.attempt(&entry, &path, &mut share).await;
         if let Err(error) = &end
             && error.kind() == Kind::Changed
             && self.board.restart(self.n)
@@ -334,28 +339,52 @@ impl<C: crate::platform::MaybeSend + 'static> Job<C> {
             end = match self.vfs.look_again(&self.op, &entry).await {
                 Ok(newer) => {
                     self.reread();
-                    self.attempt(&newer, &path).await
+                    self.attempt(&newer, &path, &mut share).await
                 }
                 Err(error) => Err(error),
             };
         }
-        self.board.end(self.n, end.map_err(|e| e.at(&*path)));
-        drop(bytes);
+        match end {
+            Ok(Some(found)) => self.board.end([(self.n, Ok(found))]),
+            // Whoever searches it will say how it ended.
+            Ok(None) => {}
+            Err(error) => self.board.end([(self.n, Err(error.at(&*path)))]),
+        }
     }
 
-    async fn attempt(&self, entry: &Entry, path: &Arc<str>) -> Result<Found> {
+    /// Fetches the object and offers it for search. Waits for the end of one that is streamed,
+    /// because it may have to be fetched anew; leaves one that is here whole, with its `share` of
+    /// the byte budget, to the board.
+    async fn attempt(
+        &self,
+        entry: &Entry,
+        path: &Arc<str>,
+        share: &mut Option<OwnedSemaphorePermit>,
+    ) -> Result<Option<Found>> {
         let content = self.vfs.open(&self.op, entry.clone(), Use::Scan, MAX_GET).await?;
         if content.changed {
             self.reread();
         }
+        let size = content.entry.object.size;
         let haystack = content.haystack(self.by_name, MAX_GET).await?;
+        let (path, explicit) = (path.clone(), self.explicit);
+        if size <= MAX_GET
+            && let Some(bytes) = share.take()
+        {
+            let kind = WorkKind::Whole { size, _bytes: bytes };
+            self.board.offer(self.n, Work { path, haystack, explicit, kind });
+            return Ok(None);
+        }
         let (done, found) = oneshot::channel();
-        let work = Work { path: path.clone(), haystack, explicit: self.explicit, done };
-        self.board.offer(self.n, work);
+        let kind = WorkKind::Streamed(done);
+        self.board.offer(self.n, Work { path, haystack, explicit, kind });
         // The sender is dropped without an answer only when the search panicked or was stopped.
-        found.await.unwrap_or_else(|_| {
-            Err(Error::new(Kind::Cancelled, "the search of this object was stopped"))
-        })
+        found
+            .await
+            .unwrap_or_else(|_| {
+                Err(Error::new(Kind::Cancelled, "the search of this object was stopped"))
+            })
+            .map(Some)
     }
 
     fn reread(&self) {
@@ -376,8 +405,29 @@ fn worker<R: Report>(
     reserve: bool,
 ) {
     let mut searcher = None;
-    while let Some((n, work)) = board.take(reserve) {
-        search_one(board, n, work, pattern, search, &mut searcher, &mut report);
+    while let Some(batch) = board.take(reserve) {
+        let mut ends = Ends { board, open: batch.iter().map(|(n, _)| *n).collect(), done: vec![] };
+        for (n, work) in batch {
+            let end = search_one(board, n, work, pattern, search, &mut searcher, &mut report);
+            ends.done.extend(end);
+        }
+        ends.open.clear();
+    }
+}
+
+/// The ends of a batch. They reach the board also when a search panics: without them the scan
+/// would wait for ever.
+struct Ends<'a, C> {
+    board: &'a Board<C>,
+    open: Vec<u64>,
+    done: Vec<(u64, End)>,
+}
+
+impl<C> Drop for Ends<'_, C> {
+    fn drop(&mut self) {
+        let lost = || Error::new(Kind::Cancelled, "the search of this object broke down");
+        let lost = self.open.drain(..).map(|n| (n, Err(lost())));
+        self.board.end(lost.chain(self.done.drain(..)));
     }
 }
 
@@ -389,7 +439,8 @@ async fn inline_worker<R: Report>(
 ) {
     let mut searcher = None;
     while let Some((n, work)) = board.take_async().await {
-        search_one(&board, n, work, &pattern, &search, &mut searcher, &mut report);
+        let end = search_one(&board, n, work, &pattern, &search, &mut searcher, &mut report);
+        board.end(end);
     }
 }
 
@@ -401,26 +452,40 @@ fn search_one<R: Report>(
     search: &SearchOptions,
     kept: &mut Option<Searcher>,
     report: &mut R,
-) {
-    let Work { path, haystack, explicit, done } = work;
-    let searcher = match kept.take() {
-        Some(searcher) => Ok(searcher),
-        None => search.searcher(),
-    };
-    let mut searcher = match searcher {
-        Ok(searcher) => searcher,
-        Err(error) => return drop(done.send(Err(error))),
+) -> Option<(u64, End)> {
+    let Work { path, haystack, explicit, kind } = work;
+    let eager = matches!(kind, WorkKind::Streamed(_));
+    let mut lane = Lane { board, n, eager };
+    let end = search_bytes(&mut lane, (&path, haystack, explicit), pattern, search, kept, report);
+    match kind {
+        WorkKind::Whole { .. } => Some((n, end.map_err(|e| e.at(&*path)))),
+        WorkKind::Streamed(done) => {
+            // Nobody waits for the answer when the scan was dropped.
+            drop(done.send(end));
+            None
+        }
+    }
+}
+
+fn search_bytes<R: Report>(
+    lane: &mut Lane<'_, R::Chunk>,
+    (path, haystack, explicit): (&str, Haystack, bool),
+    pattern: &Pattern,
+    search: &SearchOptions,
+    kept: &mut Option<Searcher>,
+    report: &mut R,
+) -> End {
+    let mut searcher = match kept.take() {
+        Some(searcher) => searcher,
+        None => search.searcher()?,
     };
     searcher.set_binary_detection(search.binary_detection(explicit));
-    let mut lane = Lane { board, n };
-    let found = report.search(pattern, &mut searcher, &path, haystack, &mut lane);
+    let found = report.search(pattern, &mut searcher, path, haystack, lane);
     // A searcher keeps the largest buffer it ever needed: let a grown one go.
-    let grown = found.as_ref().map_or(true, |found| found.searched_bytes > KEPT_BUFFER);
-    if !grown {
+    if found.as_ref().is_ok_and(|found| found.searched_bytes <= KEPT_BUFFER) {
         *kept = Some(searcher);
     }
-    // Nobody waits for the answer when the scan was dropped.
-    drop(done.send(found.map_err(error_of)));
+    found.map_err(error_of)
 }
 
 /// A searcher that has seen no object above this many bytes has no buffer worth freeing.
