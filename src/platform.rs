@@ -40,7 +40,7 @@ mod maybe {
 }
 pub use maybe::{BoxFuture, Hook, Job, MaybeSend, MaybeSync};
 
-/// The functions a platform must bring. All but `run_blocking` are required.
+/// The functions a platform must bring. All but the two that need threads are required.
 pub struct Hooks {
     /// A future that is ready after this long.
     pub sleep: Hook<Duration, BoxFuture<'static, ()>>,
@@ -52,6 +52,9 @@ pub struct Hooks {
     pub monotonic: Hook<(), Duration>,
     /// Runs a job on a thread that may block, or `None` where there are no threads.
     pub run_blocking: Option<Hook<Job, ()>>,
+    /// Runs a job that lives for long and blocks often, on a thread that nobody else waits for;
+    /// `None` where there are no threads.
+    pub run_worker: Option<Hook<Job, ()>>,
     /// How many searches may run side by side; 1 without threads.
     pub parallelism: usize,
 }
@@ -80,7 +83,7 @@ impl Platform {
     #[expect(clippy::disallowed_methods, reason = "this is where they are brought in")]
     pub fn tokio() -> Self {
         let handle = tokio::runtime::Handle::current();
-        let blocking = handle.clone();
+        let (blocking, pool) = (handle.clone(), handle.clone());
         let start = std::time::Instant::now();
         Self::new(Hooks {
             sleep: Box::new(|d| Box::pin(tokio::time::sleep(d))),
@@ -92,6 +95,24 @@ impl Platform {
             }),
             monotonic: Box::new(move |()| start.elapsed()),
             run_blocking: Some(Box::new(move |job| drop(blocking.spawn_blocking(job)))),
+            run_worker: Some(Box::new(move |job| {
+                // Of the pool's threads some must always be left for reads that the workers wait
+                // for, and many scans at once have many workers.
+                let shared = Arc::new(std::sync::Mutex::new(Some(job)));
+                let job = shared.clone();
+                let run = move || {
+                    let job = job.lock().ok().and_then(|mut job| job.take());
+                    if let Some(job) = job {
+                        job();
+                    }
+                };
+                let thread = std::thread::Builder::new().name("r2vfs-search".to_owned());
+                if thread.spawn(run).is_err() {
+                    // No more threads: the pool's must do.
+                    let job = shared.lock().ok().and_then(|mut job| job.take());
+                    job.map(|job| drop(pool.spawn_blocking(job)));
+                }
+            })),
             parallelism: std::thread::available_parallelism().map_or(1, usize::from),
         })
     }
@@ -150,6 +171,15 @@ impl Platform {
             None => run(),
         }
         Task { receiver, abort: None }
+    }
+}
+
+impl Platform {
+    /// Starts `job` on a thread of its own; it must end by itself. Nothing happens without threads.
+    pub fn worker(&self, job: impl FnOnce() + MaybeSend + 'static) {
+        if let Some(hook) = &self.0.run_worker {
+            hook(Box::new(job));
+        }
     }
 }
 

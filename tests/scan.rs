@@ -260,6 +260,7 @@ fn without_threads() -> Platform {
         }),
         monotonic: Box::new(move |()| start.elapsed()),
         run_blocking: None,
+        run_worker: None,
         parallelism: 1,
     })
 }

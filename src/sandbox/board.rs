@@ -92,8 +92,10 @@ pub(super) struct Board<C> {
     state: Mutex<State<C>>,
     /// Wakes idle threads: work came, or all is over.
     idle: Condvar,
-    /// Wakes threads that are stuck, and the reserve: room came, the front moved, or all is over.
+    /// Wakes threads that are stuck: room came, the front moved, or all is over.
     room: Condvar,
+    /// Wakes the reserve: all others are stuck, or all is over.
+    reserve: Condvar,
     /// Wakes the reader.
     reader: Notify,
     /// Wakes the one worker of a platform without threads.
@@ -109,6 +111,7 @@ struct State<C> {
     /// Workers that wait for room.
     stuck: usize,
     workers: usize,
+    has_threads: bool,
     /// A thread waits although there is work or while it has results to put.
     pressed: bool,
     /// Set once no more objects come: how many there are.
@@ -137,12 +140,14 @@ impl<C> Board<C> {
                 ready: BTreeMap::new(),
                 stuck: 0,
                 workers,
+                has_threads,
                 pressed: false,
                 total: None,
                 cancelled: false,
             }),
             idle: Condvar::new(),
             room: Condvar::new(),
+            reserve: Condvar::new(),
             reader: Notify::new(),
             work: Notify::new(),
             has_threads,
@@ -150,7 +155,7 @@ impl<C> Board<C> {
     }
 
     fn state(&self) -> MutexGuard<'_, State<C>> {
-        // A panicking search leaves the board whole: its slot ends when its task is dropped.
+        // A panicking search leaves the board whole: its slot ends when its guard is dropped.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -175,20 +180,27 @@ impl<C> Board<C> {
         drop(state);
         self.idle.notify_one();
         if pressed {
-            self.room.notify_all();
+            self.reserve.notify_one();
         }
         self.work.notify_one();
     }
 
-    /// These objects have ended.
-    pub(super) fn end(&self, ends: impl IntoIterator<Item = (u64, End)>) {
-        let mut state = self.state();
-        for (n, end) in ends {
-            if let Some(slot) = state.slots.get_mut(&n) {
-                slot.end = Some(end);
-            }
+    /// Object number `n` has ended.
+    pub(super) fn end(&self, n: u64, end: End) {
+        self.end_quietly(n, end);
+        self.tell_reader();
+    }
+
+    /// Like [`end`](Self::end), before an early [`tell_reader`](Self::tell_reader). The end must
+    /// be on the board at once all the same: the reader may be on its way, and whoever has
+    /// results to put waits for the front to move.
+    pub(super) fn end_quietly(&self, n: u64, end: End) {
+        if let Some(slot) = self.state().slots.get_mut(&n) {
+            slot.end = Some(end);
         }
-        drop(state);
+    }
+
+    pub(super) fn tell_reader(&self) {
         self.reader.notify_one();
     }
 
@@ -210,6 +222,7 @@ impl<C> Board<C> {
     fn wake_threads(&self) {
         self.idle.notify_all();
         self.room.notify_all();
+        self.reserve.notify_all();
     }
 
     /// There are `total` objects and no more.
@@ -218,6 +231,11 @@ impl<C> Board<C> {
         self.reader.notify_one();
         self.wake_threads();
         self.work.notify_one();
+    }
+
+    /// Whether everything is stopped.
+    pub(super) fn is_cancelled(&self) -> bool {
+        self.state().cancelled
     }
 
     /// Stops everything.
@@ -238,12 +256,15 @@ impl<C> Board<C> {
             match state.next_work(reserve) {
                 Next::Work(n, work) => {
                     let mut batch = vec![(n, work)];
-                    state.fill(&mut batch);
+                    // The reserve must be free again for the next front object.
+                    if !reserve {
+                        state.fill(&mut batch);
+                    }
                     return Some(batch);
                 }
                 Next::Over => return None,
                 Next::Wait => {
-                    let condition = if reserve { &self.room } else { &self.idle };
+                    let condition = if reserve { &self.reserve } else { &self.idle };
                     state = condition.wait(state).unwrap_or_else(PoisonError::into_inner);
                 }
             }
@@ -264,25 +285,24 @@ impl<C> Board<C> {
 
     fn put(&self, n: u64, chunk: C, bytes: usize, eager: bool) -> io::Result<()> {
         let mut state = self.state();
-        loop {
-            if state.cancelled {
-                return Err(stopped());
-            }
-            if state.has_room(n, bytes) {
-                break;
-            }
+        if !state.cancelled && !state.has_room(n, bytes) {
             if !self.has_threads {
                 // Nobody can make room while this runs.
                 let message = "its results do not fit in memory";
                 return Err(io::Error::other(Error::new(Kind::TooLarge, message)));
             }
             state.stuck += 1;
-            state.pressed = true;
-            // The reserve worker may be wanted now, and the reader may not have been told yet.
-            self.room.notify_all();
+            // The reserve may be wanted now, and the reader may not have been told of ends.
+            self.reserve.notify_one();
             self.reader.notify_one();
-            state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            while !state.cancelled && !state.has_room(n, bytes) {
+                state.pressed = true;
+                state = self.room.wait(state).unwrap_or_else(PoisonError::into_inner);
+            }
             state.stuck -= 1;
+        }
+        if state.cancelled {
+            return Err(stopped());
         }
         state.waiting += bytes;
         let is_front = eager && state.front == n;
@@ -328,6 +348,7 @@ impl<C> Board<C> {
             if pressed {
                 self.wake_threads();
             }
+            self.work.notify_one();
             return Some(Some(ScanEvent::Chunk { path, chunk }));
         }
         let end = slot.end.take()?;
@@ -340,6 +361,7 @@ impl<C> Board<C> {
         if wake {
             self.wake_threads();
         }
+        self.work.notify_one();
         Some(Some(match end {
             Ok(found) => ScanEvent::End { path, found },
             Err(error) => ScanEvent::Failed { path, reason: SkipReason::of(&error), error },
@@ -363,9 +385,12 @@ impl<C> State<C> {
             return if self.total == Some(self.front) { Next::Over } else { Next::Wait };
         };
         let is_front = n == self.front;
-        let may = match reserve {
-            true => is_front && self.stuck >= self.workers,
-            false => is_front || self.waiting < WAITING,
+        let may = match (self.has_threads, reserve) {
+            // Nothing can be taken away while the one worker searches: only the front object's
+            // results are sure to find room.
+            (false, _) => is_front,
+            (true, true) => is_front && self.stuck >= self.workers,
+            (true, false) => is_front || self.waiting < WAITING,
         };
         match may.then(|| self.ready.pop_first()).flatten() {
             Some((n, work)) => Next::Work(n, work),
@@ -400,7 +425,8 @@ impl<C> State<C> {
             return self.waiting + bytes <= WAITING;
         }
         let held = self.slots.get(&n).map_or(0, |slot| slot.bytes);
-        held == 0 || held + bytes <= FRONT
+        let most = if self.has_threads { FRONT } else { WAITING };
+        held == 0 || held + bytes <= most
     }
 }
 
@@ -419,5 +445,48 @@ pub(super) struct Lane<'a, C> {
 impl<C> Output<C> for Lane<'_, C> {
     fn give(&mut self, chunk: C, bytes: usize) -> io::Result<()> {
         self.board.put(self.n, chunk, bytes, self.eager)
+    }
+}
+
+/// Ends an object also when whoever works on it panics: without an end the scan would wait for
+/// ever.
+pub(super) struct Guard<'a, C> {
+    board: &'a Board<C>,
+    n: Option<u64>,
+}
+
+impl<'a, C> Guard<'a, C> {
+    pub(super) fn new(board: &'a Board<C>, n: u64) -> Self {
+        Self { board, n: Some(n) }
+    }
+
+    /// The work came to its own end.
+    pub(super) fn disarm(mut self) {
+        self.n = None;
+    }
+}
+
+impl<C> Drop for Guard<'_, C> {
+    fn drop(&mut self) {
+        if let Some(n) = self.n {
+            let error = Error::new(Kind::Io, "the search of this object broke down");
+            self.board.end(n, Err(error));
+        }
+    }
+}
+
+/// A haystack that ends in an error once everything is stopped, so that a search without matches
+/// stops too.
+pub(super) struct Stoppable<'a, C> {
+    pub(super) board: &'a Board<C>,
+    pub(super) haystack: Haystack,
+}
+
+impl<C> io::Read for Stoppable<'_, C> {
+    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if self.board.is_cancelled() {
+            return Err(stopped());
+        }
+        self.haystack.read(buf)
     }
 }

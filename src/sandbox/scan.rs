@@ -6,8 +6,10 @@
 //! gives results out in path order as early as that allows. Dropping it stops all of it.
 
 use std::{
-    collections::HashSet,
+    cmp::Ordering,
+    collections::{HashSet, VecDeque},
     sync::{Arc, Mutex, PoisonError},
+    task::Poll,
 };
 
 use futures_util::{StreamExt, future::Either, future::select, stream::FuturesUnordered};
@@ -16,7 +18,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
     answer::{Envelope, Reason},
-    board::{Board, End, Lane, ScanEvent, Work, WorkKind},
+    board::{Board, End, Guard, Lane, ScanEvent, Stoppable, Work, WorkKind},
 };
 use crate::{
     bucket::MAX_GET,
@@ -64,7 +66,8 @@ pub struct Scan<C> {
     vfs: Vfs,
     op: Op,
     over: bool,
-    _driver: Task<()>,
+    /// `None` once the work is stopped.
+    driver: Option<Task<()>>,
 }
 
 /// What the driver counts while it works.
@@ -86,8 +89,10 @@ struct Driver<R: Report> {
     bytes: Arc<Semaphore>,
     budget: u64,
     next: u64,
-    /// Files that the caller named, which no walk counts.
-    named: u64,
+    /// Files that the caller named and that were not searched yet, in path order.
+    named: VecDeque<Entry>,
+    /// How many there were: no walk counts them.
+    named_count: u64,
     running: FuturesUnordered<Task<()>>,
 }
 
@@ -120,7 +125,8 @@ pub(super) fn start<R: Report>(
         bytes: Arc::new(Semaphore::new(usize::try_from(bytes / UNIT).unwrap_or(1).max(1))),
         budget: (bytes / UNIT).max(1),
         next: 0,
-        named: 0,
+        named: VecDeque::new(),
+        named_count: 0,
         running: FuturesUnordered::new(),
     };
     if platform.has_threads() {
@@ -128,7 +134,7 @@ pub(super) fn start<R: Report>(
             let (board, pattern, search, report) =
                 (board.clone(), pattern.clone(), search.clone(), report.clone());
             // A worker ends by itself when the board is closed or cancelled.
-            drop(platform.blocking(move || worker(&board, &pattern, &search, report, reserve)));
+            platform.worker(move || worker(&board, &pattern, &search, report, reserve));
         }
     }
     let inline = (!platform.has_threads()).then(|| (board.clone(), pattern, search, report));
@@ -149,25 +155,30 @@ pub(super) fn start<R: Report>(
         vfs: vfs.clone(),
         op,
         over: false,
-        _driver: task,
+        driver: Some(task),
     })
 }
 
 impl<R: Report> Driver<R> {
     async fn run(mut self) {
         let scopes = self.resolve().await;
+        self.note_named();
         let mut walk = self.vfs.walk(&self.op, scopes.iter().map(|s| s.scope.clone()).collect());
         loop {
             match walk.next().await {
                 Ok(Some(batch)) => {
                     self.note(&mut walk);
                     for entry in batch {
-                        if self.selects(&scopes, &entry) {
+                        let named = self.admit_named(Some(&entry)).await;
+                        if !named && self.selects(&scopes, &entry) {
                             self.admit(entry, false).await;
                         }
                     }
                 }
-                Ok(None) => break,
+                Ok(None) => {
+                    self.admit_named(None).await;
+                    break;
+                }
                 Err(error) => {
                     let over = is_over(&error);
                     let place = walk.place();
@@ -190,10 +201,41 @@ impl<R: Report> Driver<R> {
 
     fn note(&self, walk: &mut Walk) {
         let mut tally = self.tally();
-        tally.listed = walk.listed() + self.named;
+        tally.listed = walk.listed() + self.named_count;
     }
 
-    /// What the paths mean: files are searched at once, directories become scopes.
+    fn note_named(&mut self) {
+        self.named.make_contiguous().sort_by(|a, b| place(a).cmp(&place(b)));
+        if let Some(start) = &self.request.start {
+            let vfs = &self.vfs;
+            self.named.retain(|entry| {
+                let alone = Scope::new(entry.mount, entry.object.key.as_str());
+                vfs.scope_from(alone, start).is_some_and(|scope| scope.admits(&entry.object.key))
+            });
+        }
+        self.named_count = self.named.len() as u64;
+        self.tally().listed = self.named_count;
+    }
+
+    /// Searches the named files that come before `entry` in path order, or all of them; answers
+    /// whether `entry` itself was among them: it is searched once, as a named file.
+    async fn admit_named(&mut self, entry: Option<&Entry>) -> bool {
+        while let Some(first) = self.named.front() {
+            let order = entry.map_or(Ordering::Less, |entry| place(first).cmp(&place(entry)));
+            if order == Ordering::Greater {
+                return false;
+            }
+            if let Some(named) = self.named.pop_front() {
+                self.admit(named, true).await;
+            }
+            if order == Ordering::Equal {
+                return true;
+            }
+        }
+        false
+    }
+
+    /// What the paths mean: files are kept for their turn, directories become scopes.
     async fn resolve(&mut self) -> Vec<Root> {
         let mut roots = Vec::new();
         let paths = std::mem::take(&mut self.request.paths);
@@ -221,10 +263,7 @@ impl<R: Report> Driver<R> {
                         None => roots.push(Root { scope: Scope::new(mount, prefix), dir }),
                     }
                 }
-                Ok(Target::File { entry, .. }) => {
-                    self.named += 1;
-                    self.admit(entry, true).await;
-                }
+                Ok(Target::File { entry, .. }) => self.named.push_back(entry),
                 Err(error) => self.fail(&path, error).await,
             }
         }
@@ -260,7 +299,7 @@ impl<R: Report> Driver<R> {
         let n = self.next;
         self.next += 1;
         self.board.open(n, path.into(), place);
-        self.board.end([(n, Err(error.at(path)))]);
+        self.board.end(n, Err(error.at(path)));
     }
 
     /// Waits for the object's turn and share of memory, then fetches it as a task of its own.
@@ -303,6 +342,11 @@ impl<R: Report> Driver<R> {
     }
 }
 
+/// Where an entry stands in the order of results.
+fn place(entry: &Entry) -> (usize, &str) {
+    (entry.mount, &entry.object.key)
+}
+
 /// A directory to search.
 struct Root {
     scope: Scope,
@@ -329,6 +373,7 @@ struct Job<C> {
 
 impl<C: crate::platform::MaybeSend + 'static> Job<C> {
     async fn run(self, entry: Entry, bytes: OwnedSemaphorePermit) {
+        let guard = Guard::new(&self.board, self.n);
         let path: Arc<str> = entry.path.as_str().into();
         let mut share = Some(bytes);
         let mut end = self.attempt(&entry, &path, &mut share).await;
@@ -344,11 +389,12 @@ impl<C: crate::platform::MaybeSend + 'static> Job<C> {
                 Err(error) => Err(error),
             };
         }
+        guard.disarm();
         match end {
-            Ok(Some(found)) => self.board.end([(self.n, Ok(found))]),
+            Ok(Some(found)) => self.board.end(self.n, Ok(found)),
             // Whoever searches it will say how it ended.
             Ok(None) => {}
-            Err(error) => self.board.end([(self.n, Err(error.at(&*path)))]),
+            Err(error) => self.board.end(self.n, Err(error.at(&*path))),
         }
     }
 
@@ -378,12 +424,10 @@ impl<C: crate::platform::MaybeSend + 'static> Job<C> {
         let (done, found) = oneshot::channel();
         let kind = WorkKind::Streamed(done);
         self.board.offer(self.n, Work { path, haystack, explicit, kind });
-        // The sender is dropped without an answer only when the search panicked or was stopped.
+        // The sender is dropped without an answer only when the search broke down.
         found
             .await
-            .unwrap_or_else(|_| {
-                Err(Error::new(Kind::Cancelled, "the search of this object was stopped"))
-            })
+            .unwrap_or_else(|_| Err(Error::new(Kind::Io, "the search of this object broke down")))
             .map(Some)
     }
 
@@ -406,29 +450,29 @@ fn worker<R: Report>(
 ) {
     let mut searcher = None;
     while let Some(batch) = board.take(reserve) {
-        let mut ends = Ends { board, open: batch.iter().map(|(n, _)| *n).collect(), done: vec![] };
         for (n, work) in batch {
+            let guard = Guard::new(board, n);
             let end = search_one(board, n, work, pattern, search, &mut searcher, &mut report);
-            ends.done.extend(end);
+            guard.disarm();
+            if let Some(end) = end {
+                board.end_quietly(n, end);
+            }
         }
-        ends.open.clear();
+        board.tell_reader();
     }
 }
 
-/// The ends of a batch. They reach the board also when a search panics: without them the scan
-/// would wait for ever.
-struct Ends<'a, C> {
-    board: &'a Board<C>,
-    open: Vec<u64>,
-    done: Vec<(u64, End)>,
-}
-
-impl<C> Drop for Ends<'_, C> {
-    fn drop(&mut self) {
-        let lost = || Error::new(Kind::Cancelled, "the search of this object broke down");
-        let lost = self.open.drain(..).map(|n| (n, Err(lost())));
-        self.board.end(lost.chain(self.done.drain(..)));
-    }
+/// Lets other futures of the task run once.
+async fn yield_now() {
+    let mut yielded = false;
+    std::future::poll_fn(|context| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        context.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
 }
 
 async fn inline_worker<R: Report>(
@@ -440,7 +484,11 @@ async fn inline_worker<R: Report>(
     let mut searcher = None;
     while let Some((n, work)) = board.take_async().await {
         let end = search_one(&board, n, work, &pattern, &search, &mut searcher, &mut report);
-        board.end(end);
+        if let Some(end) = end {
+            board.end(n, end);
+        }
+        // The reader runs on the same thread: let it take what there is.
+        yield_now().await;
     }
 }
 
@@ -452,13 +500,13 @@ fn search_one<R: Report>(
     search: &SearchOptions,
     kept: &mut Option<Searcher>,
     report: &mut R,
-) -> Option<(u64, End)> {
+) -> Option<End> {
     let Work { path, haystack, explicit, kind } = work;
     let eager = matches!(kind, WorkKind::Streamed(_));
     let mut lane = Lane { board, n, eager };
     let end = search_bytes(&mut lane, (&path, haystack, explicit), pattern, search, kept, report);
     match kind {
-        WorkKind::Whole { .. } => Some((n, end.map_err(|e| e.at(&*path)))),
+        WorkKind::Whole { .. } => Some(end.map_err(|e| e.at(&*path))),
         WorkKind::Streamed(done) => {
             // Nobody waits for the answer when the scan was dropped.
             drop(done.send(end));
@@ -480,6 +528,7 @@ fn search_bytes<R: Report>(
         None => search.searcher()?,
     };
     searcher.set_binary_detection(search.binary_detection(explicit));
+    let haystack = Stoppable { board: lane.board, haystack };
     let found = report.search(pattern, &mut searcher, path, haystack, lane);
     // A searcher keeps the largest buffer it ever needed: let a grown one go.
     if found.as_ref().is_ok_and(|found| found.searched_bytes <= KEPT_BUFFER) {
@@ -558,6 +607,7 @@ impl<C> Scan<C> {
     fn stop(&mut self) {
         self.over = true;
         self.board.cancel();
+        self.driver = None;
     }
 
     /// What was searched so far, what was passed over, and what it cost.

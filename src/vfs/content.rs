@@ -130,6 +130,7 @@ impl Content {
 
     /// The stored bytes after the first range, as a task that feeds them.
     fn feed(&self) -> Feed {
+        let left = self.entry.object.size - self.first_len();
         let (sender, receiver) = mpsc::channel(1);
         let (vfs, op, entry) = (self.vfs.clone(), self.op.clone(), self.entry.clone());
         let (usage, mut at, end) = (self.usage, self.first_len(), self.entry.object.size);
@@ -146,7 +147,7 @@ impl Content {
                 at = to;
             }
         });
-        Feed { receiver, _task: task }
+        Feed { receiver, left, _task: task }
     }
 
     /// A reader for code that may block.
@@ -286,6 +287,8 @@ impl Ranges {
 #[derive(Debug)]
 struct Feed {
     receiver: mpsc::Receiver<Result<Vec<Bytes>>>,
+    /// Bytes that have not come yet: a feed that ends before them has broken down.
+    left: u64,
     _task: Task<()>,
 }
 
@@ -310,10 +313,20 @@ impl Read for Stored {
                 }
                 continue;
             }
-            match self.feed.as_mut().and_then(|feed| feed.receiver.blocking_recv()) {
-                Some(Ok(chunks)) => self.ready.extend(chunks),
+            let Some(feed) = self.feed.as_mut().filter(|feed| feed.left > 0) else {
+                return Ok(0);
+            };
+            match feed.receiver.blocking_recv() {
+                Some(Ok(chunks)) => {
+                    let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
+                    feed.left = feed.left.saturating_sub(bytes);
+                    self.ready.extend(chunks);
+                }
                 Some(Err(error)) => return Err(into_io(error)),
-                None => return Ok(0),
+                None => {
+                    let error = Error::new(Kind::Cancelled, "the read was stopped");
+                    return Err(into_io(error));
+                }
             }
         }
     }

@@ -93,7 +93,7 @@ impl Scope {
         Self { mount, prefix: prefix.into(), from: None }
     }
 
-    fn admits(&self, key: &str) -> bool {
+    pub(crate) fn admits(&self, key: &str) -> bool {
         match &self.from {
             None | Some(Bound::Unbounded) => true,
             Some(Bound::Included(from)) => key >= from.as_str(),

@@ -178,6 +178,7 @@ pub(crate) fn hurried(times: u32) -> Platform {
         }),
         monotonic: Box::new(move |()| start.elapsed() * times),
         run_blocking: Some(Box::new(move |job| drop(blocking.spawn_blocking(job)))),
+        run_worker: Some(Box::new(|job| drop(std::thread::spawn(job)))),
         parallelism: 2,
     })
 }

@@ -317,6 +317,7 @@ async fn a_file_is_trusted_two_seconds_after_its_last_change() {
         wall_clock: Box::new(move |()| now - an_hour + Duration::from_millis(clock.load(Relaxed))),
         monotonic: Box::new(|()| Duration::ZERO),
         run_blocking: None,
+        run_worker: None,
         parallelism: 1,
     });
     let bucket = LocalBucket::open(dir.path(), Permits::new(1), platform).expect("a directory");

@@ -193,6 +193,7 @@ mod tests {
             wall_clock: Box::new(|()| Duration::ZERO),
             monotonic: Box::new(move |()| Duration::from_micros(seen.load(SeqCst))),
             run_blocking: None,
+            run_worker: None,
             parallelism: 1,
         });
         Clock { platform, pauses }
