@@ -57,6 +57,13 @@ pub struct Object {
     pub archived: bool,
 }
 
+impl Object {
+    /// A zero-byte object whose key ends in `/`: it makes a directory exist and is no file.
+    pub fn is_marker(&self) -> bool {
+        self.size == 0 && self.key.ends_with('/')
+    }
+}
+
 /// One request for a page of keys.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ListRequest {

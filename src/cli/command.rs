@@ -45,6 +45,7 @@ fn close(
             // A limit was asked for; an error was told where it happened.
             Reason::Limit => {}
             Reason::Error if failures.any() => {}
+            Reason::Deadline | Reason::Budget if failures.told_the_end() => {}
             _ => failures.note(&Error::new(
                 Kind::Unavailable,
                 format!("the answer is not complete: {}", lack.detail),

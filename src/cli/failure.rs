@@ -50,12 +50,13 @@ const PRINTED: u64 = 100;
 pub(super) struct Failures {
     count: u64,
     silent: bool,
+    told_the_end: bool,
 }
 
 impl Failures {
     /// `silent`: count only (ripgrep's `--no-messages`).
     pub(super) fn new(silent: bool) -> Self {
-        Self { count: 0, silent }
+        Self { silent, ..Self::default() }
     }
 
     /// Says on one line that something was left out, as ripgrep does, and goes on.
@@ -69,6 +70,7 @@ impl Failures {
     /// Tells a problem with what to do next, and goes on.
     pub(super) fn tell(&mut self, error: &Error) {
         self.count += 1;
+        self.told_the_end |= matches!(error.kind(), Kind::Deadline | Kind::Budget);
         if !self.silent && self.count <= PRINTED {
             tell(error);
         }
@@ -77,6 +79,11 @@ impl Failures {
     /// Remembers a problem that was told in another way.
     pub(super) fn count(&mut self) {
         self.count += 1;
+    }
+
+    /// Whether what ended the work, its time or its budget, was told already.
+    pub(super) fn told_the_end(&self) -> bool {
+        self.told_the_end
     }
 
     /// Whether there was any problem.

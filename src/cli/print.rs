@@ -192,6 +192,17 @@ struct Pieces<'o> {
 }
 
 impl Pieces<'_> {
+    /// Hands on whole lines, so that an object that fails later leaves no half of one.
+    fn give_lines(&mut self) -> io::Result<()> {
+        let rest = match memchr::memrchr(b'\n', &self.bytes) {
+            Some(last) => self.bytes.split_off(last + 1),
+            None => Vec::new(),
+        };
+        self.give(false)?;
+        self.bytes = rest;
+        Ok(())
+    }
+
     fn give(&mut self, bare: bool) -> io::Result<()> {
         let bytes = std::mem::take(&mut self.bytes);
         let length = bytes.len();
@@ -209,7 +220,7 @@ impl Write for Pieces<'_> {
         let taken = &bytes[..bytes.len().min(room)];
         self.bytes.extend_from_slice(taken);
         if self.bytes.len() == PIECE {
-            self.give(false)?;
+            self.give_lines()?;
         }
         Ok(taken.len())
     }

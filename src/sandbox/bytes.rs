@@ -10,6 +10,9 @@ use crate::{
     vfs::{ByteStream, MAX_DECODED, Op, Target},
 };
 
+/// Bytes that hold the magic number of any compression.
+const MAGIC: u64 = 4;
+
 impl VirtualSandbox {
     /// The content of a file, or a range of it, decoded as `read` decodes it. A range that
     /// begins past the end gives nothing. Several files can share the cost and time of one
@@ -39,8 +42,9 @@ impl VirtualSandbox {
                 Ok(content.stream(true, MAX_DECODED))
             }
             Some(range) => {
-                // Only a response tells how an object is encoded: one byte of it is asked for.
-                let content = self.vfs.open(op, entry, Use::Read, 1).await?;
+                // Only a response tells how an object is encoded, and only its first bytes
+                // whether a name tells the truth.
+                let content = self.vfs.open(op, entry, Use::Read, MAGIC).await?;
                 Ok(content.stream_part(range, true, MAX_DECODED))
             }
         }

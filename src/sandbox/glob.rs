@@ -84,21 +84,25 @@ impl VirtualSandbox {
     /// leave open.
     ///
     /// # Errors
-    /// [`Kind::InvalidPattern`] with the column.
-    pub fn paths(&self, args: &GlobArgs) -> Result<Paths> {
-        self.paths_from(args, None)
+    /// [`Kind::InvalidPattern`] with the column, and [`Kind::NotFound`] or [`Kind::WrongType`]
+    /// for a `path` that is no directory.
+    pub async fn paths(&self, args: &GlobArgs) -> Result<Paths> {
+        self.paths_from(args, None).await
     }
 
-    fn paths_from(&self, args: &GlobArgs, start: Option<&str>) -> Result<Paths> {
+    async fn paths_from(&self, args: &GlobArgs, start: Option<&str>) -> Result<Paths> {
         let patterns = args.pattern.clone().into_vec();
         if patterns.is_empty() {
             return Err(Error::new(Kind::InvalidArgument, "there is no glob pattern")
                 .hint("give one such as **/*.md"));
         }
-        let base = args.path.clone();
+        let op = self.op(Budget::default());
+        let base = match args.path.as_deref().filter(|path| !path.is_empty()) {
+            Some(path) => Some(self.vfs.directory(&op, path).await?),
+            None => None,
+        };
         let options = GlobOptions { patterns, case_insensitive: args.case_insensitive, base };
         let globs = options.build()?;
-        let op = self.op(Budget::default());
         let heads = globs.heads();
         let scopes = heads.iter().flat_map(|head| self.vfs.scopes_of_head(head));
         let scopes = scopes.filter_map(|scope| match start {
@@ -126,7 +130,7 @@ impl VirtualSandbox {
         let query = Cursor::digest("glob", &args);
         let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
         let after_path = after.as_ref().map(|after| after.path.as_str());
-        let mut paths = self.paths_from(&args, after_path)?;
+        let mut paths = self.paths_from(&args, after_path).await?;
         let mut found = Vec::new();
         let mut more = false;
         while let Some(entry) = paths.next().await {
@@ -169,10 +173,9 @@ impl Paths {
             match self.walk.next().await {
                 Ok(Some(batch)) => {
                     let globs = &self.globs;
-                    // A marker is no file of its own (it is read as `%@`, and counted).
-                    let is_file = |e: &Entry| e.object.size > 0 || !e.object.key.ends_with('/');
-                    let matching =
-                        batch.into_iter().filter(|e| is_file(e) && globs.matches(&e.path));
+                    let matching = batch
+                        .into_iter()
+                        .filter(|e| !e.object.is_marker() && globs.matches(&e.path));
                     self.ready.extend(matching);
                 }
                 Ok(None) => {
@@ -194,7 +197,6 @@ impl Paths {
     pub fn envelope(&self) -> Envelope {
         let mut envelope = self.envelope.clone();
         envelope.listed = self.walk.listed();
-        envelope.as_of = self.walk.as_of();
         close(&mut envelope, &self.vfs, &self.op);
         envelope
     }

@@ -197,9 +197,8 @@ impl Entries {
 
     async fn resolve(&mut self, recursive: bool) -> Result<State> {
         if !recursive {
-            let (entries, as_of, notes) = self.vfs.list_dir(&self.op, &self.path).await?;
+            let (entries, notes) = self.vfs.list_dir(&self.op, &self.path).await?;
             self.envelope.listed = entries.len() as u64;
-            self.envelope.as_of = as_of;
             self.envelope.notes = notes;
             return Ok(State::Ready(entries.into()));
         }
@@ -223,7 +222,6 @@ impl Entries {
 
     fn note(&mut self, walk: &mut Walk) {
         self.envelope.listed = walk.listed();
-        self.envelope.as_of = walk.as_of();
         let notes = walk.take_notes();
         self.envelope.notes.extend(notes);
     }
@@ -238,7 +236,6 @@ impl Entries {
         let mut envelope = self.envelope.clone();
         if let State::Walking { walk, .. } = &self.state {
             envelope.listed = walk.listed();
-            envelope.as_of = walk.as_of();
         }
         close(&mut envelope, &self.vfs, &self.op);
         envelope
@@ -275,8 +272,7 @@ impl DirTrail {
             self.last = dir.to_owned();
         }
         // A zero-byte marker makes its directory exist and is not listed itself.
-        let is_marker = entry.object.size == 0 && entry.object.key.ends_with('/');
-        if level < depth && !is_marker {
+        if level < depth && !entry.object.is_marker() {
             out.push_back(ListedEntry::File(entry));
         }
     }

@@ -71,7 +71,6 @@ pub struct Scan<C> {
 #[derive(Debug, Default)]
 struct Tally {
     listed: u64,
-    as_of: Option<i64>,
     notes: Vec<String>,
     reread: u64,
 }
@@ -192,7 +191,6 @@ impl<R: Report> Driver<R> {
     fn note(&self, walk: &mut Walk) {
         let mut tally = self.tally();
         tally.listed = walk.listed() + self.named;
-        tally.as_of = walk.as_of();
     }
 
     /// What the paths mean: files are searched at once, directories become scopes.
@@ -246,6 +244,9 @@ impl<R: Report> Driver<R> {
     }
 
     fn selects(&self, roots: &[Root], entry: &Entry) -> bool {
+        if entry.object.is_marker() {
+            return false;
+        }
         let root = roots.iter().find(|root| {
             root.scope.mount == entry.mount && entry.object.key.starts_with(&root.scope.prefix)
         });
@@ -499,7 +500,6 @@ impl<C> Scan<C> {
         let mut envelope = self.envelope.clone();
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         envelope.listed = tally.listed;
-        envelope.as_of = tally.as_of;
         envelope.notes.extend(tally.notes.iter().cloned());
         if tally.reread > 0 {
             let reread = tally.reread;

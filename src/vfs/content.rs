@@ -165,9 +165,7 @@ impl Content {
         };
         Ok(match compression {
             None => Haystack::Stored(stored),
-            Some(compression) => {
-                Haystack::Decoded(Box::new(decoder(compression, stored, MAX_DECODED)))
-            }
+            Some(compression) => Haystack::Compressed(Some((compression, stored))),
         })
     }
 
@@ -327,14 +325,23 @@ impl Read for Stored {
 pub enum Haystack {
     /// As stored.
     Stored(Stored),
+    /// To be decompressed on the way. The decoder reads a header as soon as it is made, which
+    /// may block: it is made by the first read.
+    Compressed(Option<(Compression, Stored)>),
     /// Decompressed on the way.
     Decoded(Box<Decoder<Stored>>),
 }
 
 impl Read for Haystack {
     fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
+        if let Self::Compressed(source) = self
+            && let Some((compression, stored)) = source.take()
+        {
+            *self = Self::Decoded(Box::new(decoder(compression, stored, MAX_DECODED)));
+        }
         match self {
             Self::Stored(stored) => stored.read(buf),
+            Self::Compressed(_) => Ok(0),
             Self::Decoded(decoder) => decoder.read(buf),
         }
     }

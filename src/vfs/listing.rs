@@ -18,6 +18,9 @@ use crate::{
 /// Snapshots kept per mount; the oldest goes first. A session looks at few prefixes at a time.
 const KEPT: usize = 8;
 
+/// Directories above a missing path that are looked at for a suggestion, one list request each.
+const CLIMB: usize = 3;
+
 /// How many names an error suggests.
 const SUGGESTIONS: usize = 3;
 
@@ -84,6 +87,7 @@ impl Vfs {
             .filter(|l| l.began >= oldest && prefix.starts_with(l.snapshot.prefix()))
             .max_by_key(|l| l.began)
             .map(|l| l.snapshot.clone())
+            .inspect(|snapshot| op.lists(snapshot.listed_at()))
     }
 
     /// Keeps a finished listing for later operations.
@@ -167,6 +171,7 @@ impl Vfs {
     /// that holds them all is kept as a snapshot.
     async fn first_page(&self, op: &Op, mount: usize, prefix: &str) -> Result<(Vec<Object>, bool)> {
         let (began, listed_at) = (self.0.platform.monotonic(), self.now_ms());
+        op.lists(listed_at);
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
         let page = self.bucket(mount).list(&op.call, request).await?;
         let truncated = page.truncated || page.next.is_some();
@@ -193,29 +198,38 @@ impl Vfs {
         }
     }
 
-    /// The error for a path that names nothing, with the names nearest to it. Costs a list
-    /// request where nothing is listed yet: a good hint saves the caller several.
+    /// The error for a path that names nothing, with the names nearest to it. Costs list requests
+    /// where nothing is listed yet: a good hint saves the caller several.
     async fn not_found(&self, op: &Op, mount: usize, path: &str, key: &str) -> Error {
-        let parent = &key[..key.rfind('/').map_or(0, |slash| slash + 1)];
-        let snapshot = match self.fresh(op, mount, parent) {
-            Some(snapshot) => Some(snapshot),
-            None => match self.first_page(op, mount, parent).await {
-                Ok((objects, _)) => {
-                    let mut builder = SnapshotBuilder::new();
-                    objects.into_iter().for_each(|o| builder.push(o));
-                    Some(Arc::new(builder.finish(parent.to_owned(), self.now_ms())))
-                }
-                // The hint is a courtesy: the answer "not found" stands without it.
-                Err(_) => None,
-            },
-        };
-        let names: Vec<String> = snapshot
-            .map(|s| s.nearest(&tree::encode(key), SUGGESTIONS))
-            .unwrap_or_default()
-            .into_iter()
-            .map(|inner| self.0.table.join(mount, &inner))
-            .collect();
+        let mut names = Vec::new();
+        let mut parent = parent_of(key);
+        for _ in 0..CLIMB {
+            let Some(snapshot) = self.around(op, mount, parent).await else { break };
+            if snapshot.len() > 0 {
+                names = snapshot.nearest(&tree::encode(key), SUGGESTIONS);
+                break;
+            }
+            if parent.is_empty() {
+                break;
+            }
+            // The directory is misspelled too: look at what is beside it.
+            parent = parent_of(&parent[..parent.len() - 1]);
+        }
+        let names: Vec<String> =
+            names.into_iter().map(|inner| self.0.table.join(mount, &inner)).collect();
         self.missing(path, &names)
+    }
+
+    /// What is listed under `prefix`, as far as one page tells. `None` where listing fails: the
+    /// hint is a courtesy, the answer "not found" stands without it.
+    async fn around(&self, op: &Op, mount: usize, prefix: &str) -> Option<Arc<Snapshot>> {
+        if let Some(snapshot) = self.fresh(op, mount, prefix) {
+            return Some(snapshot);
+        }
+        let (objects, _) = self.first_page(op, mount, prefix).await.ok()?;
+        let mut builder = SnapshotBuilder::new();
+        objects.into_iter().for_each(|o| builder.push(o));
+        Some(Arc::new(builder.finish(prefix.to_owned(), self.now_ms())))
     }
 
     /// "Nothing is here", with suggestions or with the command that shows what is.
@@ -226,4 +240,9 @@ impl Vfs {
             names => error.hint(format!("did you mean {}?", names.join(" or "))),
         }
     }
+}
+
+/// The directory of a key: empty, or ending in `/`.
+fn parent_of(key: &str) -> &str {
+    &key[..key.rfind('/').map_or(0, |slash| slash + 1)]
 }

@@ -21,7 +21,10 @@ mod stat;
 mod walk;
 
 use std::{
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicI64, Ordering::Relaxed},
+    },
     time::Duration,
 };
 
@@ -70,6 +73,9 @@ pub struct Op {
     pub started: Duration,
     /// Work stops when it would cost more.
     pub budget: Budget,
+    /// When the oldest listing used so far began: milliseconds since the Unix epoch, or
+    /// [`i64::MAX`] before there is one.
+    as_of: Arc<AtomicI64>,
 }
 
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
@@ -85,6 +91,16 @@ pub struct Budget {
 }
 
 impl Op {
+    /// When the oldest listing that the operation used began: milliseconds since the Unix epoch.
+    pub fn as_of(&self) -> Option<i64> {
+        Some(self.as_of.load(Relaxed)).filter(|as_of| *as_of != i64::MAX)
+    }
+
+    /// A listing that began at `listed_at` is used.
+    fn lists(&self, listed_at: i64) {
+        self.as_of.fetch_min(listed_at, Relaxed);
+    }
+
     /// Fails once the deadline has passed or the budget is spent.
     pub(crate) fn check(&self, platform: &Platform) -> Result<()> {
         match self.call.deadline {
@@ -148,9 +164,10 @@ impl Vfs {
         platform: Platform,
         freshness: Freshness,
     ) -> Result<Self> {
+        // Numbered in the order of their paths, a walk that goes by number goes by path.
+        let place = |mount: &Mount| format!("{}/", mount.point.trim_end_matches('/'));
+        mounts.sort_by_cached_key(place);
         let table = MountTable::new(mounts.iter().map(|m| m.point.clone()).collect())?;
-        // The table sorts by path, which is the order of every answer.
-        mounts.sort_by(|a, b| a.point.trim_end_matches('/').cmp(b.point.trim_end_matches('/')));
         let listings = Mutex::new(Listings::new(mounts.len()));
         Ok(Self(Arc::new(Inner {
             mounts,
@@ -173,6 +190,7 @@ impl Vfs {
             },
             started,
             budget,
+            as_of: Arc::new(AtomicI64::new(i64::MAX)),
         }
     }
 

@@ -66,33 +66,44 @@ impl Vfs {
         }
     }
 
+    /// The canonical path of the directory that `path` names, ending in `/`.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`], and [`Kind::WrongType`] for a file.
+    pub async fn directory(&self, op: &Op, path: &str) -> Result<String> {
+        match self.stat(op, path).await? {
+            Stat::Dir(path) => Ok(path),
+            Stat::File { .. } => {
+                Err(Error::new(Kind::WrongType, "this is a file, not a directory")
+                    .at(path)
+                    .hint("name the directory that it is in"))
+            }
+        }
+    }
+
     async fn dir_exists(&self, op: &Op, mount: usize, prefix: &str) -> Result<bool> {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
         }
+        op.lists(self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
         let page = self.bucket(mount).list(&op.call, request).await?;
         Ok(!page.objects.is_empty() || !page.unaddressable.is_empty())
     }
 
-    /// The entries of the directory `path` in raw key order, the time of the listing in
-    /// milliseconds since the Unix epoch, and notes about it. The object of the same name is not
-    /// among them.
+    /// The entries of the directory `path` in raw key order, and notes about the listing. The
+    /// object of the same name is not among them.
     ///
     /// # Errors
     /// [`Kind::NotFound`] when nothing is there, [`Kind::WrongType`] for a file.
-    pub async fn list_dir(
-        &self,
-        op: &Op,
-        path: &str,
-    ) -> Result<(Vec<ListedEntry>, Option<i64>, Vec<String>)> {
+    pub async fn list_dir(&self, op: &Op, path: &str) -> Result<(Vec<ListedEntry>, Vec<String>)> {
         let (mount, prefix, known) = match self.resolve(op, path).await? {
             Target::Above(path) => {
                 let children = self.0.table.children(&path);
                 let base = with_slash(path);
                 let entries = children.into_iter().map(|c| ListedEntry::Dir(format!("{base}{c}/")));
-                return Ok((entries.collect(), None, Vec::new()));
+                return Ok((entries.collect(), Vec::new()));
             }
             Target::File { .. } => {
                 return Err(Error::new(Kind::WrongType, "this is a file, not a directory")
@@ -101,14 +112,14 @@ impl Vfs {
             }
             Target::Dir { mount, prefix, known } => (mount, prefix, known),
         };
-        let (children, listed_at, notes) = match self.fresh(op, mount, &prefix) {
+        let (children, notes) = match self.fresh(op, mount, &prefix) {
             Some(snapshot) => {
                 let children: Vec<Child> = snapshot.children(&prefix).collect();
                 let exists = snapshot.has_dir(&prefix);
                 if !exists && !prefix.is_empty() {
                     return Err(self.missing(path, &[]));
                 }
-                (children, snapshot.listed_at(), Vec::new())
+                (children, Vec::new())
             }
             None => self.one_level(op, mount, &prefix, path, known).await?,
         };
@@ -119,7 +130,7 @@ impl Vfs {
                 Child::Dir(prefix) => ListedEntry::Dir(self.dir_path(mount, &prefix)),
             })
             .collect();
-        Ok((entries, Some(listed_at), notes))
+        Ok((entries, notes))
     }
 
     /// One level by delimiter: as many requests as the directory has pages, not as the tree has.
@@ -130,8 +141,8 @@ impl Vfs {
         prefix: &str,
         path: &str,
         known: bool,
-    ) -> Result<(Vec<Child>, i64, Vec<String>)> {
-        let listed_at = self.now_ms();
+    ) -> Result<(Vec<Child>, Vec<String>)> {
+        op.lists(self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
         let mut pages = Pages::new(self.bucket(mount).clone(), op.call.clone(), request);
@@ -157,7 +168,7 @@ impl Vfs {
         if !seen_any && notes.is_empty() {
             return Err(self.missing(path, &[]));
         }
-        Ok((children.into_values().collect(), listed_at, notes))
+        Ok((children.into_values().collect(), notes))
     }
 
     /// The canonical path of a directory of a mount, ending in `/`.
@@ -202,7 +213,7 @@ impl Vfs {
 
 /// The zero-byte object that only makes its directory exist.
 fn is_marker(prefix: &str, object: &Object) -> bool {
-    object.size == 0 && object.key == prefix
+    object.is_marker() && object.key == prefix
 }
 
 fn with_slash(path: String) -> String {

@@ -35,7 +35,6 @@ pub struct Walk {
     op: Op,
     scopes: VecDeque<Scope>,
     current: Option<Current>,
-    as_of: Option<i64>,
     listed: u64,
     notes: Vec<String>,
     snapshots: Vec<Arc<Snapshot>>,
@@ -74,7 +73,6 @@ impl Vfs {
             op: op.clone(),
             scopes: scopes.into(),
             current: None,
-            as_of: None,
             listed: 0,
             notes: Vec::new(),
             snapshots: Vec::new(),
@@ -146,7 +144,6 @@ impl Walk {
         self.place = self.vfs.dir_path(scope.mount, "");
         let vfs = self.vfs.clone();
         if let Some(snapshot) = vfs.fresh(&self.op, scope.mount, &scope.prefix) {
-            self.seen(snapshot.listed_at());
             self.used(snapshot.clone());
             return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
         }
@@ -155,7 +152,7 @@ impl Walk {
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
-        self.seen(listed_at);
+        self.op.lists(listed_at);
         Current::Listing(Box::new(Listing {
             scope,
             pages,
@@ -258,15 +255,6 @@ impl Walk {
     fn used(&mut self, snapshot: Arc<Snapshot>) {
         self.last = Some(snapshot.clone());
         self.snapshots.push(snapshot);
-    }
-
-    fn seen(&mut self, listed_at: i64) {
-        self.as_of = Some(self.as_of.map_or(listed_at, |as_of| as_of.min(listed_at)));
-    }
-
-    /// When the oldest listing used so far began, in milliseconds since the Unix epoch.
-    pub fn as_of(&self) -> Option<i64> {
-        self.as_of
     }
 
     /// Files handed out so far.

@@ -26,7 +26,7 @@ pub(in crate::cli) async fn run(
         case_insensitive: glob.ignore_case,
         ..GlobArgs::default()
     };
-    let mut paths = sandbox.paths(&arguments)?;
+    let mut paths = sandbox.paths(&arguments).await?;
     let mut matched = false;
     while let Some(entry) = waiter.until(out, paths.next()).await? {
         match entry {

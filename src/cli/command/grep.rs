@@ -43,6 +43,8 @@ pub(in crate::cli) async fn run(
     let mut scan = sandbox.scan(request, printer.clone())?;
     let mut last: Option<Arc<str>> = None;
     let mut matched = false;
+    // A line of more than one piece is under way.
+    let mut open_line = false;
     while let Some(event) = waiter.until(out, scan.next()).await? {
         match event {
             ScanEvent::Chunk { path, chunk } => {
@@ -56,6 +58,7 @@ pub(in crate::cli) async fn run(
                 // JSON is printed even with -q, for its sums: nobody wants the messages.
                 if !grep.quiet {
                     out.write(&chunk.bytes)?;
+                    open_line = chunk.bytes.last().is_some_and(|byte| *byte != b'\n');
                 }
             }
             ScanEvent::End { found, .. } => {
@@ -65,9 +68,13 @@ pub(in crate::cli) async fn run(
                 }
             }
             ScanEvent::Failed { path, error, .. } => {
+                if std::mem::take(&mut open_line) {
+                    out.write(b"\n")?;
+                }
                 let error = error.at(&*path);
-                // What was asked for by name is answered with what to do next.
-                if paths.iter().any(|asked| **asked == *path) {
+                // What was asked for by name, or hides a whole mount, is answered with what to
+                // do next.
+                if path.ends_with('/') || paths.iter().any(|asked| **asked == *path) {
                     failures.tell(&error);
                 } else {
                     failures.note(&error);
