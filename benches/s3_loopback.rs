@@ -2,15 +2,28 @@
 
 #![allow(clippy::disallowed_methods, reason = "a program of its own")]
 
-// The program needs a part of what the tests need.
-#[allow(dead_code, unused_imports)]
-#[path = "../tests/support/mod.rs"]
-mod support;
+// The server's own files and not all of what tests share: the rest needs to be a test. Of these the
+// program needs a part.
+#[allow(dead_code)]
+#[path = "../tests/support/counts.rs"]
+mod counts;
+#[allow(dead_code)]
+#[path = "../tests/support/faults.rs"]
+mod faults;
+#[path = "../tests/support/protocol.rs"]
+mod protocol;
+#[allow(dead_code)]
+#[path = "../tests/support/server.rs"]
+mod server;
+#[allow(dead_code)]
+#[path = "../tests/support/store.rs"]
+mod store;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use clap::Parser;
-use support::{ACCESS_KEY, BUCKET, Quirk, SECRET_KEY, TestServer};
+use faults::Quirk;
+use server::{ACCESS_KEY, BUCKET, SECRET_KEY, TestServer};
 
 /// Serves a directory over the S3 protocol on 127.0.0.1 and prints what was asked at the end.
 #[derive(Parser)]

@@ -80,7 +80,6 @@
 pub mod bucket;
 pub mod cache;
 #[cfg(feature = "cli")]
-#[allow(clippy::disallowed_methods, reason = "a front end reads the environment")]
 pub mod cli;
 pub mod config;
 pub mod error;

@@ -94,7 +94,7 @@ pub(super) struct Common {
     /// Join a bucket to the tree at a path; repeat for more
     #[arg(long, value_name = "POINT=LOCATION", help_heading = BUCKET)]
     pub mount: Vec<String>,
-    /// A TOML file with [[mount]] tables (point, location, endpoint, ...)
+    /// A TOML file with mount tables (point, location, endpoint, ...)
     #[arg(long, value_name = "FILE", help_heading = BUCKET)]
     pub config: Option<PathBuf>,
     /// The S3 endpoint, instead of the one the location and environment imply

@@ -3,7 +3,7 @@
 //! Everything a command needs could be set up first, but a search of cached objects takes less
 //! time than that: each step happens only for the commands that need it, and help, completions
 //! and wrong command lines need no runtime, bucket or cache. The way: [`args`] is what was typed,
-//! [`options`] what it means, each file of [`command`] runs one command, [`print`] and [`output`]
+//! [`options`] what it means, each file of [`command`] runs one command, [`mod@print`] and [`output`]
 //! print, [`failure`] tells what went wrong, and [`exit`] has the one table of exit codes.
 
 #![expect(

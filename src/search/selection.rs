@@ -160,7 +160,7 @@ impl Selection {
         if !self.overrides.is_empty() && !self.enters(scope, path) {
             return false;
         }
-        let path = &path[1..];
+        let path = path.strip_prefix('/').unwrap_or(path);
         match self.overrides.matched(path, false) {
             Match::Ignore(_) => false,
             Match::Whitelist(_) => true,
@@ -185,7 +185,8 @@ impl Selection {
         if let Some(rest) = path.get(from..) {
             for (slash, _) in rest.match_indices('/') {
                 let end = from + slash;
-                enter = enter && !self.overrides.matched(&path[1..end], true).is_ignore();
+                let dir = path.get(1..end).unwrap_or_default();
+                enter = enter && !self.overrides.matched(dir, true).is_ignore();
                 last.verdicts.push((end, enter));
             }
         }

@@ -116,9 +116,9 @@ fn patterns() -> impl Strategy<Value = (Vec<String>, bool)> {
     prop_oneof![
         8 => prop::collection::vec(regex, 1..3).prop_map(|p| (p, false)),
         2 => prop::collection::vec(literal.clone(), 1..5).prop_map(|p| (p, true)),
-        1 => prop::collection::vec(literal, 70..72).prop_map(|mut p| {
+        1 => prop::collection::vec(literal, 20..72).prop_map(|mut p| {
             p.retain(|l| !l.is_empty());
-            while p.len() < 70 { p.push("zzz".into()); }
+            while p.len() < 16 { p.push("zzz".into()); }
             (p, true)
         }),
     ]
