@@ -319,3 +319,50 @@ async fn files_that_match_are_told_with_what_was_selected() {
     assert_eq!(server.counts().gets, 1, "what is not selected is not fetched");
     assert_eq!((scanned.envelope.listed, scanned.envelope.searched), (301, 1));
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn batches_of_cached_objects_with_many_results_do_not_block_each_other() {
+    let server = TestServer::start().await;
+    // Each has 60 KiB and some 2 MiB of results; seven of them fill what may wait.
+    let text = "a\n".repeat(30 << 10);
+    server.store().fill((0..48).map(|i| (format!("o/{i:02}"), text.clone())));
+    let sandbox = served(&server);
+    for round in ["fetched", "cached"] {
+        let scanned = scan(&sandbox, request("a"));
+        let scanned = tokio::time::timeout(Duration::from_secs(120), scanned).await;
+        let scanned = scanned.unwrap_or_else(|_| panic!("{round}: it hangs"));
+        assert_eq!(scanned.hits.len(), 48 * (30 << 10), "{round}");
+        assert!(scanned.hits.is_sorted_by(|a, b| a.0 <= b.0), "{round}: in path order");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dropped_scan_of_a_large_object_stops_too() {
+    let server = TestServer::start().await;
+    // 1 GiB that the server makes up as it goes: 256 gets.
+    server.store().put_object("large", Stored::numbered(64, 16 << 20));
+    server.faults().delay(Duration::from_millis(20));
+    let sandbox = served(&server);
+    let running = sandbox.scan(request("not there"), Hits::default()).expect("a scan");
+    while server.counts().gets < 4 {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    drop(running);
+    assert!(server.quiet().await);
+    let gets = server.counts().gets;
+    assert!(gets < 100, "{gets} gets");
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(server.counts().gets, gets, "nothing was asked after the drop");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn named_files_come_in_path_order_and_once() {
+    let server = TestServer::start().await;
+    server.store().fill(["a.md", "d/b.md", "d/c.md", "z.md"].map(|key| (key, "needle\n")));
+    let paths = ["/z.md", "/d/", "/a.md", "/d/c.md", "/nowhere"].map(str::to_owned).to_vec();
+    let named = r2vfs::sandbox::ScanRequest { paths, ..request("needle") };
+    let scanned = scan(&served(&server), named).await;
+    assert_eq!(scanned.lines(), ["/a.md:1", "/d/b.md:1", "/d/c.md:1", "/z.md:1"]);
+    assert_eq!(scanned.failed.len(), 1, "{:?}", scanned.failed);
+    assert_eq!(scanned.envelope.skipped[0].path, "/nowhere");
+}
