@@ -248,10 +248,13 @@ def main():
     parser.add_argument("--runs", type=int, default=5)
     parser.add_argument("--only", default="cached,latency,sync,mounts,memory",
                         type=lambda text: text.split(","))
+    parser.add_argument("--no-build", dest="build", action="store_false",
+                        help="measure the programs as they are")
     args = parser.parse_args()
     args.corpus = args.corpus.resolve()
-    subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--bin", "r2vfs",
-                    "--example", "s3-loopback", "--example", "delay-proxy"], cwd=ROOT, check=True)
+    if args.build:
+        subprocess.run(["cargo", "build", "--release", "--locked", "--quiet", "--bin", "r2vfs",
+                        "--example", "s3-loopback", "--example", "delay-proxy"], cwd=ROOT, check=True)
     with tempfile.TemporaryDirectory(prefix="r2vfs-compare-") as scratch:
         os.environ["XDG_CACHE_HOME"] = scratch
         for name, part in parts.items():

@@ -310,11 +310,15 @@ impl Inner {
                     })
                     .collect();
                 let read = disk.read(&keys).await;
-                let mut memory = self.memory();
-                for ((key, _), block) in keys.into_iter().zip(&read) {
-                    if let Some(block) = block {
-                        wanted.call.meter.hit();
-                        memory.insert(key, block.clone(), wanted.usage);
+                (0..read.iter().flatten().count()).for_each(|_| wanted.call.meter.hit());
+                // A scan leaves what the disk has to the disk: filling fresh memory with 15 MB
+                // took a quarter of the time of a grep over as much.
+                if wanted.usage == Use::Read {
+                    let mut memory = self.memory();
+                    for ((key, _), block) in keys.into_iter().zip(&read) {
+                        if let Some(block) = block {
+                            memory.insert(key, block.clone(), wanted.usage);
+                        }
                     }
                 }
                 read
