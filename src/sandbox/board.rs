@@ -112,6 +112,12 @@ struct State<C> {
     stuck: usize,
     workers: usize,
     has_threads: bool,
+    /// Work is being put together: threads are woken for [`BATCH`] objects at a time.
+    gathering: bool,
+    /// Objects that no thread was woken for yet.
+    gathered: usize,
+    /// Places of objects that have ended, given back several at a time for the same reason.
+    freed: Vec<OwnedSemaphorePermit>,
     /// A thread waits although there is work or while it has results to put.
     pressed: bool,
     /// Set once no more objects come: how many there are.
@@ -127,7 +133,13 @@ struct Slot<C> {
     released: bool,
     end: Option<End>,
     /// Its place in the window of objects under way.
-    _place: OwnedSemaphorePermit,
+    place: OwnedSemaphorePermit,
+}
+
+impl<C> Slot<C> {
+    fn is_ready(&self) -> bool {
+        !self.chunks.is_empty() || self.end.is_some()
+    }
 }
 
 impl<C> Board<C> {
@@ -141,6 +153,9 @@ impl<C> Board<C> {
                 stuck: 0,
                 workers,
                 has_threads,
+                gathering: false,
+                gathered: 0,
+                freed: Vec::new(),
                 pressed: false,
                 total: None,
                 cancelled: false,
@@ -161,14 +176,8 @@ impl<C> Board<C> {
 
     /// Object number `n` is under way.
     pub(super) fn open(&self, n: u64, path: Arc<str>, place: OwnedSemaphorePermit) {
-        let slot = Slot {
-            path,
-            chunks: VecDeque::new(),
-            bytes: 0,
-            released: false,
-            end: None,
-            _place: place,
-        };
+        let slot =
+            Slot { path, chunks: VecDeque::new(), bytes: 0, released: false, end: None, place };
         self.state().slots.insert(n, slot);
     }
 
@@ -177,12 +186,41 @@ impl<C> Board<C> {
         let mut state = self.state();
         state.ready.insert(n, work);
         let pressed = state.pressed;
+        if state.gathering && !pressed {
+            state.gathered += 1;
+            if state.gathered < BATCH {
+                return;
+            }
+        }
+        let many = std::mem::take(&mut state.gathered) > 1;
         drop(state);
-        self.idle.notify_one();
+        match many {
+            true => self.idle.notify_all(),
+            false => self.idle.notify_one(),
+        }
         if pressed {
             self.reserve.notify_one();
         }
         self.work.notify_one();
+    }
+
+    /// What is offered between this and [`offered`](Self::offered) is at hand at once, as from a
+    /// cache, and more may follow.
+    pub(super) fn gather(&self) {
+        self.state().gathering = true;
+    }
+
+    pub(super) fn offered(&self) {
+        self.state().gathering = false;
+    }
+
+    /// Wakes threads for what was gathered: whoever gathers is going to wait.
+    pub(super) fn hand_over(&self) {
+        let gathered = std::mem::take(&mut self.state().gathered);
+        if gathered > 0 {
+            self.idle.notify_all();
+            self.work.notify_one();
+        }
     }
 
     /// Object number `n` has ended.
@@ -337,7 +375,13 @@ impl<C> Board<C> {
         if state.total == Some(front) {
             return Some(None);
         }
-        let slot = state.slots.get_mut(&front)?;
+        let Some(slot) = state.slots.get_mut(&front).filter(|slot| slot.is_ready()) else {
+            // The reader is going to wait for what these places are needed for.
+            let freed = std::mem::take(&mut state.freed);
+            drop(state);
+            drop(freed);
+            return None;
+        };
         if let Some((chunk, bytes)) = slot.chunks.pop_front() {
             slot.released = true;
             slot.bytes -= bytes;
@@ -353,11 +397,17 @@ impl<C> Board<C> {
         }
         let end = slot.end.take()?;
         let path = slot.path.clone();
-        state.slots.remove(&front);
+        let places = state.slots.remove(&front).map(|slot| slot.place);
+        state.freed.extend(places);
+        let freed = match state.freed.len() {
+            BATCH.. => std::mem::take(&mut state.freed),
+            _ => Vec::new(),
+        };
         state.front += 1;
         // Threads end with the last object.
         let wake = std::mem::take(&mut state.pressed) || state.total == Some(state.front);
         drop(state);
+        drop(freed);
         if wake {
             self.wake_threads();
         }

@@ -1,35 +1,25 @@
-//! Greps many objects: fetches, searches and hands out at the same time.
-//!
-//! Fetching in batches waits for the slowest of each batch; fetching without a limit fills
-//! memory. [`Scan`] keeps a window of objects under way in path order, each with a share of a
-//! byte budget taken before it is fetched, searches on blocking threads what has arrived, and
-//! gives results out in path order as early as that allows. Dropping it stops all of it.
+//! Feeds a scan: walks, selects, waits for room, and starts each object's fetch in path order.
 
 use std::{
     cmp::Ordering,
     collections::{HashSet, VecDeque},
-    sync::{Arc, Mutex, PoisonError},
-    task::Poll,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
-use futures_util::{StreamExt, future::Either, future::select, stream::FuturesUnordered};
-use grep_searcher::Searcher;
+use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    answer::{Envelope, Reason},
-    board::{Board, End, Guard, Lane, ScanEvent, Stoppable, Work, WorkKind},
+    super::board::{Board, Guard, Work, WorkKind},
+    ScanRequest, Tally, is_over,
 };
 use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::{Error, Kind, Result},
-    platform::Task,
-    search::{
-        Found, Pattern, PatternOptions, Report, SearchOptions, Selection, SelectionOptions,
-        report::error_of,
-    },
-    vfs::{Budget, Compression, Entry, Haystack, Op, Scope, Target, Vfs, Walk},
+    platform::{MaybeSend, Task},
+    search::{Found, Selection},
+    vfs::{Compression, Entry, Op, Scope, Target, Vfs, Walk},
 };
 
 /// Objects under way at once, the front one included. Wide enough to keep every request permit
@@ -39,49 +29,10 @@ const WINDOW: usize = 160;
 /// The unit of the byte budget: semaphores count in 32 bits.
 const UNIT: u64 = 4 << 10;
 
-/// What to search and how.
-#[derive(Clone, Debug)]
-pub struct ScanRequest {
-    /// Canonical paths of files and directories; none means everything.
-    pub paths: Vec<String>,
-    /// The pattern.
-    pub pattern: PatternOptions,
-    /// How lines are found.
-    pub search: SearchOptions,
-    /// Which files of the directories.
-    pub selection: SelectionOptions,
-    /// Search inside `.gz` and `.zst` files.
-    pub search_zip: bool,
-    /// What it may cost.
-    pub budget: Budget,
-    /// Start at this canonical file path instead of the first (a cursor).
-    pub start: Option<String>,
-}
-
-/// A running grep. Dropping it stops all work.
-pub struct Scan<C> {
+pub(super) struct Driver<C> {
+    vfs: Vfs,
+    op: Op,
     board: Arc<Board<C>>,
-    tally: Arc<Mutex<Tally>>,
-    envelope: Envelope,
-    vfs: Vfs,
-    op: Op,
-    over: bool,
-    /// `None` once the work is stopped.
-    driver: Option<Task<()>>,
-}
-
-/// What the driver counts while it works.
-#[derive(Debug, Default)]
-struct Tally {
-    listed: u64,
-    notes: Vec<String>,
-    reread: u64,
-}
-
-struct Driver<R: Report> {
-    vfs: Vfs,
-    op: Op,
-    board: Arc<Board<R::Chunk>>,
     tally: Arc<Mutex<Tally>>,
     selection: Selection,
     request: ScanRequest,
@@ -96,75 +47,39 @@ struct Driver<R: Report> {
     running: FuturesUnordered<Task<()>>,
 }
 
-/// Starts a grep over `vfs` whose objects in memory, with their search buffers, take at most
-/// `bytes`.
-pub(super) fn start<R: Report>(
-    vfs: &Vfs,
-    request: ScanRequest,
-    report: R,
-    bytes: u64,
-) -> Result<Scan<R::Chunk>> {
-    let platform = vfs.platform().clone();
-    let pattern = Arc::new(request.pattern.compile()?);
-    let selection = request.selection.build()?;
-    // Built once here so that bad options fail before anything is sent.
-    request.search.searcher()?;
-    let op = vfs.op(request.budget);
-    let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
-    let board = Arc::new(Board::new(platform.has_threads(), workers));
-    let tally = Arc::new(Mutex::new(Tally::default()));
-    let search = request.search.clone();
-    let driver = Driver::<R> {
-        vfs: vfs.clone(),
-        op: op.clone(),
-        board: board.clone(),
-        tally: tally.clone(),
-        selection,
-        request,
-        window: Arc::new(Semaphore::new(WINDOW)),
-        bytes: Arc::new(Semaphore::new(usize::try_from(bytes / UNIT).unwrap_or(1).max(1))),
-        budget: (bytes / UNIT).max(1),
-        next: 0,
-        named: VecDeque::new(),
-        named_count: 0,
-        running: FuturesUnordered::new(),
-    };
-    if platform.has_threads() {
-        for reserve in (0..=workers).map(|i| i == workers) {
-            let (board, pattern, search, report) =
-                (board.clone(), pattern.clone(), search.clone(), report.clone());
-            // A worker ends by itself when the board is closed or cancelled.
-            platform.worker(move || worker(&board, &pattern, &search, report, reserve));
+impl<C: MaybeSend + 'static> Driver<C> {
+    /// A driver whose objects in memory, with their search buffers, take at most `bytes`.
+    pub(super) fn new(
+        vfs: Vfs,
+        op: Op,
+        (request, selection): (ScanRequest, Selection),
+        (board, tally): (Arc<Board<C>>, Arc<Mutex<Tally>>),
+        bytes: u64,
+    ) -> Self {
+        let budget = (bytes / UNIT).max(1);
+        Self {
+            vfs,
+            op,
+            board,
+            tally,
+            selection,
+            request,
+            window: Arc::new(Semaphore::new(WINDOW)),
+            bytes: Arc::new(Semaphore::new(usize::try_from(budget).unwrap_or(1))),
+            budget,
+            next: 0,
+            named: VecDeque::new(),
+            named_count: 0,
+            running: FuturesUnordered::new(),
         }
     }
-    let inline = (!platform.has_threads()).then(|| (board.clone(), pattern, search, report));
-    let task = platform.spawn(async move {
-        let drive = Box::pin(driver.run());
-        match inline {
-            None => drive.await,
-            Some((board, pattern, search, report)) => {
-                let work = Box::pin(inline_worker(board, pattern, search, report));
-                futures_util::future::join(drive, work).await;
-            }
-        }
-    });
-    Ok(Scan {
-        board,
-        tally,
-        envelope: Envelope::default(),
-        vfs: vfs.clone(),
-        op,
-        over: false,
-        driver: Some(task),
-    })
-}
 
-impl<R: Report> Driver<R> {
-    async fn run(mut self) {
+    pub(super) async fn run(mut self) {
         let scopes = self.resolve().await;
         self.note_named();
         let mut walk = self.vfs.walk(&self.op, scopes.iter().map(|s| s.scope.clone()).collect());
         loop {
+            self.board.hand_over();
             match walk.next().await {
                 Ok(Some(batch)) => {
                     self.note(&mut walk);
@@ -191,11 +106,12 @@ impl<R: Report> Driver<R> {
         }
         self.note(&mut walk);
         self.tally().notes.extend(walk.take_notes());
+        self.board.hand_over();
         self.board.close(self.next);
         while self.running.next().await.is_some() {}
     }
 
-    fn tally(&self) -> std::sync::MutexGuard<'_, Tally> {
+    fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -305,8 +221,20 @@ impl<R: Report> Driver<R> {
     /// Waits for the object's turn and share of memory, then fetches it as a task of its own.
     async fn admit(&mut self, entry: Entry, explicit: bool) {
         let share = self.share(&entry);
-        let place = self.window.clone().acquire_owned().await;
-        let bytes = self.bytes.clone().acquire_many_owned(share).await;
+        let place = match self.window.clone().try_acquire_owned() {
+            Ok(place) => Ok(place),
+            Err(_) => {
+                self.board.hand_over();
+                self.window.clone().acquire_owned().await
+            }
+        };
+        let bytes = match self.bytes.clone().try_acquire_many_owned(share) {
+            Ok(bytes) => Ok(bytes),
+            Err(_) => {
+                self.board.hand_over();
+                self.bytes.clone().acquire_many_owned(share).await
+            }
+        };
         let (Ok(place), Ok(bytes)) = (place, bytes) else { return };
         let n = self.next;
         self.next += 1;
@@ -322,7 +250,10 @@ impl<R: Report> Driver<R> {
         };
         let mut job = Box::pin(job.run(entry, bytes));
         // What a cache holds is ready at once: a task of its own would only cost a wake-up.
-        if futures_util::poll!(&mut job).is_pending() {
+        self.board.gather();
+        let pending = futures_util::poll!(&mut job).is_pending();
+        self.board.offered();
+        if pending {
             self.running.push(self.vfs.platform().spawn(job));
         }
         // Reap what has ended, so that the set stays as small as the window.
@@ -371,7 +302,7 @@ struct Job<C> {
     explicit: bool,
 }
 
-impl<C: crate::platform::MaybeSend + 'static> Job<C> {
+impl<C: MaybeSend + 'static> Job<C> {
     async fn run(self, entry: Entry, bytes: OwnedSemaphorePermit) {
         let guard = Guard::new(&self.board, self.n);
         let path: Arc<str> = entry.path.as_str().into();
@@ -433,202 +364,5 @@ impl<C: crate::platform::MaybeSend + 'static> Job<C> {
 
     fn reread(&self) {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner).reread += 1;
-    }
-}
-
-fn is_over(error: &Error) -> bool {
-    matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled)
-}
-
-/// A thread's work: search what is ready until there is no more.
-fn worker<R: Report>(
-    board: &Board<R::Chunk>,
-    pattern: &Pattern,
-    search: &SearchOptions,
-    mut report: R,
-    reserve: bool,
-) {
-    let mut searcher = None;
-    while let Some(batch) = board.take(reserve) {
-        for (n, work) in batch {
-            let guard = Guard::new(board, n);
-            let end = search_one(board, n, work, pattern, search, &mut searcher, &mut report);
-            guard.disarm();
-            if let Some(end) = end {
-                board.end_quietly(n, end);
-            }
-        }
-        board.tell_reader();
-    }
-}
-
-/// Lets other futures of the task run once.
-async fn yield_now() {
-    let mut yielded = false;
-    std::future::poll_fn(|context| {
-        if std::mem::replace(&mut yielded, true) {
-            return Poll::Ready(());
-        }
-        context.waker().wake_by_ref();
-        Poll::Pending
-    })
-    .await;
-}
-
-async fn inline_worker<R: Report>(
-    board: Arc<Board<R::Chunk>>,
-    pattern: Arc<Pattern>,
-    search: SearchOptions,
-    mut report: R,
-) {
-    let mut searcher = None;
-    while let Some((n, work)) = board.take_async().await {
-        let end = search_one(&board, n, work, &pattern, &search, &mut searcher, &mut report);
-        if let Some(end) = end {
-            board.end(n, end);
-        }
-        // The reader runs on the same thread: let it take what there is.
-        yield_now().await;
-    }
-}
-
-fn search_one<R: Report>(
-    board: &Board<R::Chunk>,
-    n: u64,
-    work: Work,
-    pattern: &Pattern,
-    search: &SearchOptions,
-    kept: &mut Option<Searcher>,
-    report: &mut R,
-) -> Option<End> {
-    let Work { path, haystack, explicit, kind } = work;
-    let eager = matches!(kind, WorkKind::Streamed(_));
-    let mut lane = Lane { board, n, eager };
-    let end = search_bytes(&mut lane, (&path, haystack, explicit), pattern, search, kept, report);
-    match kind {
-        WorkKind::Whole { .. } => Some(end.map_err(|e| e.at(&*path))),
-        WorkKind::Streamed(done) => {
-            // Nobody waits for the answer when the scan was dropped.
-            drop(done.send(end));
-            None
-        }
-    }
-}
-
-fn search_bytes<R: Report>(
-    lane: &mut Lane<'_, R::Chunk>,
-    (path, haystack, explicit): (&str, Haystack, bool),
-    pattern: &Pattern,
-    search: &SearchOptions,
-    kept: &mut Option<Searcher>,
-    report: &mut R,
-) -> End {
-    let mut searcher = match kept.take() {
-        Some(searcher) => searcher,
-        None => search.searcher()?,
-    };
-    searcher.set_binary_detection(search.binary_detection(explicit));
-    let haystack = Stoppable { board: lane.board, haystack };
-    let found = report.search(pattern, &mut searcher, path, haystack, lane);
-    // A searcher keeps the largest buffer it ever needed: let a grown one go.
-    if found.as_ref().is_ok_and(|found| found.searched_bytes <= KEPT_BUFFER) {
-        *kept = Some(searcher);
-    }
-    found.map_err(error_of)
-}
-
-/// A searcher that has seen no object above this many bytes has no buffer worth freeing.
-const KEPT_BUFFER: u64 = 1 << 20;
-
-impl<C> Scan<C> {
-    /// The next event, in path order; `None` at the end, at the deadline, or when the budget is
-    /// spent: the envelope tells which.
-    pub async fn next(&mut self) -> Option<ScanEvent<C>> {
-        if self.over {
-            return None;
-        }
-        let event = self.wait().await;
-        match &event {
-            Some(ScanEvent::Failed { path, reason, error }) => {
-                if is_over(error) {
-                    self.envelope.failed(error);
-                    self.stop();
-                    return None;
-                }
-                self.envelope.skip(path, *reason, error.message());
-            }
-            Some(ScanEvent::End { path, found }) => {
-                self.envelope.searched += 1;
-                self.envelope.matched += u64::from(found.matched);
-                if let Some(offset) = found.binary_offset {
-                    let detail = format!("a NUL byte was found near offset {offset}");
-                    self.envelope.skip(path, super::answer::SkipReason::Binary, detail);
-                }
-            }
-            Some(ScanEvent::Chunk { .. }) => {}
-            None => self.stop(),
-        }
-        event
-    }
-
-    async fn wait(&mut self) -> Option<ScanEvent<C>> {
-        let next = Box::pin(self.board.next());
-        let Some(deadline) = self.op.call.deadline else {
-            return next.await;
-        };
-        let platform = self.vfs.platform();
-        let left = deadline.saturating_sub(platform.monotonic());
-        match select(next, platform.sleep(left)).await {
-            Either::Left((event, _)) => event,
-            Either::Right(_) => {
-                self.envelope.lacks(Reason::Deadline, "the time for this operation is over");
-                None
-            }
-        }
-    }
-
-    /// The limit that the caller set is reached: stops all work.
-    pub fn reach_limit(&mut self, detail: impl Into<String>) {
-        self.envelope.lacks(Reason::Limit, detail);
-        self.stop();
-    }
-
-    /// The caller was asked to stop: stops all work.
-    pub fn interrupt(&mut self) {
-        self.envelope.lacks(Reason::Cancelled, "it was interrupted");
-        self.stop();
-    }
-
-    /// Whether no object has been searched.
-    pub(super) fn is_idle(&self) -> bool {
-        self.envelope.searched == 0
-    }
-
-    fn stop(&mut self) {
-        self.over = true;
-        self.board.cancel();
-        self.driver = None;
-    }
-
-    /// What was searched so far, what was passed over, and what it cost.
-    pub fn envelope(&self) -> Envelope {
-        let mut envelope = self.envelope.clone();
-        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
-        envelope.listed = tally.listed;
-        envelope.notes.extend(tally.notes.iter().cloned());
-        if tally.reread > 0 {
-            let reread = tally.reread;
-            envelope.notes.push(format!(
-                "{reread} objects changed after they were listed; their newer version was searched"
-            ));
-        }
-        super::close(&mut envelope, &self.vfs, &self.op);
-        envelope
-    }
-}
-
-impl<C> Drop for Scan<C> {
-    fn drop(&mut self) {
-        self.board.cancel();
     }
 }

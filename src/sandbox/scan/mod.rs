@@ -1,0 +1,211 @@
+//! Greps many objects: fetches, searches and hands out at the same time.
+//!
+//! Fetching in batches waits for the slowest of each batch; fetching without a limit fills
+//! memory. [`Scan`] keeps a window of objects under way in path order, each with a share of a
+//! byte budget taken before it is fetched, searches on blocking threads what has arrived, and
+//! gives results out in path order as early as that allows. Dropping it stops all of it.
+
+mod driver;
+mod worker;
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use futures_util::future::{Either, select};
+
+use self::driver::Driver;
+use super::{
+    answer::{Envelope, Reason},
+    board::{Board, ScanEvent},
+};
+use crate::{
+    error::{Error, Kind, Result},
+    platform::Task,
+    search::{PatternOptions, Report, SearchOptions, SelectionOptions},
+    vfs::{Budget, Op, Vfs},
+};
+
+/// What to search and how.
+#[derive(Clone, Debug)]
+pub struct ScanRequest {
+    /// Canonical paths of files and directories; none means everything.
+    pub paths: Vec<String>,
+    /// The pattern.
+    pub pattern: PatternOptions,
+    /// How lines are found.
+    pub search: SearchOptions,
+    /// Which files of the directories.
+    pub selection: SelectionOptions,
+    /// Search inside `.gz` and `.zst` files.
+    pub search_zip: bool,
+    /// What it may cost.
+    pub budget: Budget,
+    /// Start at this canonical file path instead of the first (a cursor).
+    pub start: Option<String>,
+}
+
+/// A running grep. Dropping it stops all work.
+pub struct Scan<C> {
+    board: Arc<Board<C>>,
+    tally: Arc<Mutex<Tally>>,
+    envelope: Envelope,
+    vfs: Vfs,
+    op: Op,
+    over: bool,
+    /// `None` once the work is stopped.
+    driver: Option<Task<()>>,
+}
+
+/// What the driver counts while it works.
+#[derive(Debug, Default)]
+struct Tally {
+    listed: u64,
+    notes: Vec<String>,
+    reread: u64,
+}
+
+/// Starts a grep over `vfs` whose objects in memory, with their search buffers, take at most
+/// `bytes`.
+pub(super) fn start<R: Report>(
+    vfs: &Vfs,
+    request: ScanRequest,
+    report: R,
+    bytes: u64,
+) -> Result<Scan<R::Chunk>> {
+    let platform = vfs.platform().clone();
+    let pattern = Arc::new(request.pattern.compile()?);
+    let selection = request.selection.build()?;
+    // Built once here so that bad options fail before anything is sent.
+    request.search.searcher()?;
+    let op = vfs.op(request.budget);
+    let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
+    let board = Arc::new(Board::new(platform.has_threads(), workers));
+    let tally = Arc::new(Mutex::new(Tally::default()));
+    let search = request.search.clone();
+    let (selects, counts) = ((request, selection), (board.clone(), tally.clone()));
+    let driver = Driver::new(vfs.clone(), op.clone(), selects, counts, bytes);
+    if platform.has_threads() {
+        for reserve in (0..=workers).map(|i| i == workers) {
+            let (board, pattern, search, report) =
+                (board.clone(), pattern.clone(), search.clone(), report.clone());
+            // A worker ends by itself when the board is closed or cancelled.
+            platform.worker(move || worker::run(&board, &pattern, &search, report, reserve));
+        }
+    }
+    let inline = (!platform.has_threads()).then(|| (board.clone(), pattern, search, report));
+    let task = platform.spawn(async move {
+        let drive = Box::pin(driver.run());
+        match inline {
+            None => drive.await,
+            Some((board, pattern, search, report)) => {
+                let work = Box::pin(worker::run_inline(board, pattern, search, report));
+                futures_util::future::join(drive, work).await;
+            }
+        }
+    });
+    Ok(Scan {
+        board,
+        tally,
+        envelope: Envelope::default(),
+        vfs: vfs.clone(),
+        op,
+        over: false,
+        driver: Some(task),
+    })
+}
+
+fn is_over(error: &Error) -> bool {
+    matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled)
+}
+
+impl<C> Scan<C> {
+    /// The next event, in path order; `None` at the end, at the deadline, or when the budget is
+    /// spent: the envelope tells which.
+    pub async fn next(&mut self) -> Option<ScanEvent<C>> {
+        if self.over {
+            return None;
+        }
+        let event = self.wait().await;
+        match &event {
+            Some(ScanEvent::Failed { path, reason, error }) => {
+                if is_over(error) {
+                    self.envelope.failed(error);
+                    self.stop();
+                    return None;
+                }
+                self.envelope.skip(path, *reason, error.message());
+            }
+            Some(ScanEvent::End { path, found }) => {
+                self.envelope.searched += 1;
+                self.envelope.matched += u64::from(found.matched);
+                if let Some(offset) = found.binary_offset {
+                    let detail = format!("a NUL byte was found near offset {offset}");
+                    self.envelope.skip(path, super::answer::SkipReason::Binary, detail);
+                }
+            }
+            Some(ScanEvent::Chunk { .. }) => {}
+            None => self.stop(),
+        }
+        event
+    }
+
+    async fn wait(&mut self) -> Option<ScanEvent<C>> {
+        let next = Box::pin(self.board.next());
+        let Some(deadline) = self.op.call.deadline else {
+            return next.await;
+        };
+        let platform = self.vfs.platform();
+        let left = deadline.saturating_sub(platform.monotonic());
+        match select(next, platform.sleep(left)).await {
+            Either::Left((event, _)) => event,
+            Either::Right(_) => {
+                self.envelope.lacks(Reason::Deadline, "the time for this operation is over");
+                None
+            }
+        }
+    }
+
+    /// The limit that the caller set is reached: stops all work.
+    pub fn reach_limit(&mut self, detail: impl Into<String>) {
+        self.envelope.lacks(Reason::Limit, detail);
+        self.stop();
+    }
+
+    /// The caller was asked to stop: stops all work.
+    pub fn interrupt(&mut self) {
+        self.envelope.lacks(Reason::Cancelled, "it was interrupted");
+        self.stop();
+    }
+
+    /// Whether no object has been searched.
+    pub(super) fn is_idle(&self) -> bool {
+        self.envelope.searched == 0
+    }
+
+    fn stop(&mut self) {
+        self.over = true;
+        self.board.cancel();
+        self.driver = None;
+    }
+
+    /// What was searched so far, what was passed over, and what it cost.
+    pub fn envelope(&self) -> Envelope {
+        let mut envelope = self.envelope.clone();
+        let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        envelope.listed = tally.listed;
+        envelope.notes.extend(tally.notes.iter().cloned());
+        if tally.reread > 0 {
+            let reread = tally.reread;
+            envelope.notes.push(format!(
+                "{reread} objects changed after they were listed; their newer version was searched"
+            ));
+        }
+        super::close(&mut envelope, &self.vfs, &self.op);
+        envelope
+    }
+}
+
+impl<C> Drop for Scan<C> {
+    fn drop(&mut self) {
+        self.board.cancel();
+    }
+}
