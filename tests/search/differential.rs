@@ -273,6 +273,13 @@ impl Trial {
             || self.pattern.patterns.iter().any(|p| {
                 [r"\A", r"\z", r"\B", r"\b"].iter().any(|anchor| p.contains(anchor))
             })
+            // Empty matches were counted otherwise at the ends of lines.
+            || (self.search.multiline && counts)
+            || self.mode == HitMode::CountMatches
+            // Line anchors hold beside the NUL that ends a line.
+            || (self.search.null_data
+                && (self.pattern.line
+                    || self.pattern.patterns.iter().any(|p| p.contains(['^', '$']))))
             // A bare `\r` ends a line for the anchors.
             || (self.search.crlf && self.files.iter().any(|f| has_bare_return(f)))
             // An inverted search stopped at its first match, before the NUL.
@@ -284,9 +291,15 @@ impl Trial {
         let limited = self.search.max_count.is_some();
         // Matches in the context after the last one of `-m` are counted.
         (self.mode != HitMode::Content && self.search.after > 0 && limited)
+            // Reading a whole file at once ripgrep loses the half character at its end.
+            || (self.search.multiline
+                && self.search.encoding == Encoding::Named("utf-16le".into())
+                && self.files.iter().any(|f| f.len() % 2 == 1))
             // The library takes "no more matches wanted" for "no more matches": what follows
             // is shown as if it did not match.
-            || (self.search.multiline && self.search.invert && limited)
+            || ((self.search.multiline || self.search.passthru || self.search.after > 0)
+                && self.search.invert
+                && limited)
     }
 
     fn run(&self) -> Result<Vec<(Found, Vec<Hit>)>, r2vfs::Error> {
