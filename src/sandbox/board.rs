@@ -5,6 +5,8 @@
 //! buffer, the first object, whose results would drain it, may find no thread and no room.
 //! [`Board`] knows which object is the front one, and always has room and a thread for it.
 
+mod lane;
+
 use std::{
     collections::{BTreeMap, VecDeque},
     io,
@@ -13,10 +15,11 @@ use std::{
 
 use tokio::sync::{Notify, OwnedSemaphorePermit, oneshot};
 
+pub(super) use self::lane::{Guard, Lane, Stoppable};
 use super::answer::SkipReason;
 use crate::{
     error::{Error, Kind},
-    search::{Found, Output},
+    search::Found,
     vfs::Haystack,
 };
 
@@ -482,61 +485,4 @@ impl<C> State<C> {
 
 fn stopped() -> io::Error {
     io::Error::other(Error::new(Kind::Cancelled, "the search was stopped"))
-}
-
-/// The way of one object's results to the board.
-pub(super) struct Lane<'a, C> {
-    pub(super) board: &'a Board<C>,
-    pub(super) n: u64,
-    /// The reader is told of each chunk; otherwise of the end, which is near.
-    pub(super) eager: bool,
-}
-
-impl<C> Output<C> for Lane<'_, C> {
-    fn give(&mut self, chunk: C, bytes: usize) -> io::Result<()> {
-        self.board.put(self.n, chunk, bytes, self.eager)
-    }
-}
-
-/// Ends an object also when whoever works on it panics: without an end the scan would wait for
-/// ever.
-pub(super) struct Guard<'a, C> {
-    board: &'a Board<C>,
-    n: Option<u64>,
-}
-
-impl<'a, C> Guard<'a, C> {
-    pub(super) fn new(board: &'a Board<C>, n: u64) -> Self {
-        Self { board, n: Some(n) }
-    }
-
-    /// The work came to its own end.
-    pub(super) fn disarm(mut self) {
-        self.n = None;
-    }
-}
-
-impl<C> Drop for Guard<'_, C> {
-    fn drop(&mut self) {
-        if let Some(n) = self.n {
-            let error = Error::new(Kind::Io, "the search of this object broke down");
-            self.board.end(n, Err(error));
-        }
-    }
-}
-
-/// A haystack that ends in an error once everything is stopped, so that a search without matches
-/// stops too.
-pub(super) struct Stoppable<'a, C> {
-    pub(super) board: &'a Board<C>,
-    pub(super) haystack: Haystack,
-}
-
-impl<C> io::Read for Stoppable<'_, C> {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if self.board.is_cancelled() {
-            return Err(stopped());
-        }
-        self.haystack.read(buf)
-    }
 }
