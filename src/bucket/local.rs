@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use super::{
     Bucket, BucketId, Call, ETag, GetRequest, Got, Headers, ListPage, ListRequest, MAX_GET,
-    MAX_KEY, Object, Permits,
+    MAX_KEY, Meter, Object, Permits, deadline::within, percent,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -121,12 +121,31 @@ impl LocalBucket {
 
     fn in_time(&self, call: &Call) -> Result<()> {
         match call.deadline {
-            Some(deadline) if self.platform.monotonic() >= deadline => {
-                Err(Error::new(Kind::Deadline, "the deadline passed before the file was read")
-                    .hint("allow more time or ask for less"))
-            }
+            Some(deadline) if self.platform.monotonic() >= deadline => Err(too_late()),
             _ => Ok(()),
         }
+    }
+
+    /// The job's answer, if it and a permit for it come before the deadline. A system call on a
+    /// file system that hangs cannot be stopped, only left alone.
+    async fn job<T: Send + 'static>(
+        &self,
+        call: &Call,
+        count: fn(&Meter),
+        job: impl FnOnce(&Root) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let work = async {
+            let permit = self.permits.acquire().await?;
+            count(&call.meter);
+            let root = Arc::clone(&self.root);
+            // Held by the job: one that was left alone still keeps the disk busy.
+            let job = move || {
+                let _permit = permit;
+                job(&root)
+            };
+            self.platform.blocking(job).await.ok_or_else(stopped)?
+        };
+        within(&self.platform, call.deadline, work).await.unwrap_or_else(|| Err(too_late()))
     }
 }
 
@@ -152,10 +171,7 @@ impl Bucket for LocalBucket {
         let call = call.clone();
         Box::pin(async move {
             self.in_time(&call)?;
-            let _permit = self.permits.acquire().await?;
-            call.meter.list();
-            let root = Arc::clone(&self.root);
-            self.platform.blocking(move || root.list(&request)).await.ok_or_else(stopped)?
+            self.job(&call, Meter::list, move |root| root.list(&request)).await
         })
     }
 
@@ -163,11 +179,7 @@ impl Bucket for LocalBucket {
         let call = call.clone();
         Box::pin(async move {
             self.in_time(&call)?;
-            let _permit = self.permits.acquire().await?;
-            call.meter.get();
-            let root = Arc::clone(&self.root);
-            let bytes =
-                self.platform.blocking(move || root.get(&request)).await.ok_or_else(stopped)??;
+            let bytes = self.job(&call, Meter::get, move |root| root.get(&request)).await?;
             call.meter.received(bytes.len() as u64);
             Ok(Got { bytes, headers: Arc::new(Headers::default()) })
         })
@@ -330,18 +342,6 @@ fn object(key: String, metadata: &Metadata) -> Object {
     Object { key, size: metadata.len(), etag: etag(metadata), modified, archived: false }
 }
 
-/// Text for bytes that may not be UTF-8: `%FF` for what is none, and `%25` for `%`.
-fn percent(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for chunk in bytes.utf8_chunks() {
-        text.push_str(&chunk.valid().replace('%', "%25"));
-        for byte in chunk.invalid() {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
-}
-
 fn of_a_file(error: io::Error) -> Error {
     let (kind, what, next) = match error.kind() {
         io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
@@ -355,6 +355,11 @@ fn of_a_file(error: io::Error) -> Error {
         _ => (Kind::Io, "the file cannot be read", "check the disk it lies on"),
     };
     Error::new(kind, what).hint(next).because(error)
+}
+
+fn too_late() -> Error {
+    Error::new(Kind::Deadline, "the deadline passed before the directory answered")
+        .hint("allow more time or ask for less")
 }
 
 fn changed() -> Error {

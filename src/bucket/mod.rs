@@ -21,15 +21,19 @@ use crate::{
     platform::{BoxFuture, MaybeSend, MaybeSync},
 };
 
+#[cfg(any(feature = "s3", feature = "local"))]
+mod deadline;
 #[cfg(feature = "local")]
 pub mod local;
 mod pages;
 mod permits;
 #[cfg(feature = "s3")]
 pub mod s3;
+mod unopened;
 
 pub use pages::{ListingNotes, Pages};
 pub use permits::{Permit, Permits};
+pub use unopened::Unopened;
 
 /// The most bytes one get may ask for: 8 MiB, the part size that S3 clients settled on
 /// (mountpoint-s3 `s3_crt_client.rs`); whole objects up to this size cost one request.
@@ -53,14 +57,16 @@ pub struct Object {
     pub etag: ETag,
     /// Milliseconds since the Unix epoch, or `None` where the server gives none.
     pub modified: Option<i64>,
-    /// The storage class says that it must be restored before it can be read.
+    /// The storage class is an archive: it must be restored before it can be read. It may have
+    /// been; only a get tells.
     pub archived: bool,
 }
 
 impl Object {
-    /// A zero-byte object whose key ends in `/`: it makes a directory exist and is no file.
+    /// A zero-byte object whose key ends in `/`, or is empty (the root's own): it makes a
+    /// directory exist and is no file.
     pub fn is_marker(&self) -> bool {
-        self.size == 0 && self.key.ends_with('/')
+        self.size == 0 && (self.key.is_empty() || self.key.ends_with('/'))
     }
 }
 
@@ -86,7 +92,8 @@ pub struct ListPage {
     pub objects: Vec<Object>,
     /// With `one_level`: what lies below, each ending in `/`, relative to the root.
     pub prefixes: Vec<String>,
-    /// Keys that no request can name (not UTF-8), in percent form. Never dropped in silence.
+    /// Keys that cannot be read, in percent form: no request can name them (not UTF-8), they have
+    /// no ETag, or they are not what was asked for. Never dropped in silence.
     pub unaddressable: Vec<String>,
     /// Where the next page starts; `None` at the end.
     pub next: Option<String>,
@@ -226,4 +233,18 @@ impl BucketId {
     pub fn of(parts: &[&str]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(parts.join("\0").as_bytes()))
     }
+}
+
+/// A key that nothing can address, for a report: everything but graphic ASCII in percent form, so
+/// that it is harmless wherever it is shown.
+pub(crate) fn percent(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for &byte in bytes {
+        if byte.is_ascii_graphic() && byte != b'%' {
+            text.push(char::from(byte));
+        } else {
+            text.push_str(&format!("%{byte:02X}"));
+        }
+    }
+    text
 }

@@ -240,19 +240,22 @@ fn left_out(feature: &str, _: &Settings, _: &Permits) -> crate::Error {
 }
 
 /// Looks at everything between this machine and the objects of a location, for `r2vfs doctor`.
-/// Costs two or three LISTs and two GETs, within half a minute.
+/// Costs two or three LISTs and two GETs, by the deadline of `call`, or within half a minute where
+/// it has none.
 pub async fn diagnose(
     location: &Location,
     settings: &Settings,
     permits: &Permits,
     platform: &Platform,
+    call: &Call,
 ) -> Vec<Finding> {
     match location {
         #[cfg(feature = "s3")]
         Location::R2 { .. } | Location::S3 { .. } => {
-            Box::pin(crate::bucket::s3::diagnose::run(location, settings, permits, platform)).await
+            Box::pin(crate::bucket::s3::diagnose::run(location, settings, permits, platform, call))
+                .await
         }
-        _ => match read_one(location, settings, permits, platform).await {
+        _ => match read_one(location, settings, permits, platform, call).await {
             Ok(detail) => {
                 vec![Finding { ok: true, what: "directory".to_owned(), detail, next: None }]
             }
@@ -272,15 +275,15 @@ async fn read_one(
     settings: &Settings,
     permits: &Permits,
     platform: &Platform,
+    call: &Call,
 ) -> Result<String> {
     let bucket = open(location, settings, permits, platform)?;
-    let call = Call::default();
-    let page = bucket.list(&call, ListRequest::default()).await?;
+    let page = bucket.list(call, ListRequest::default()).await?;
     let more = if page.truncated { " and more" } else { "" };
     let count = format!("{} files{more} are listed", page.objects.len());
     match page.objects.into_iter().find(|object| object.size > 0) {
         Some(object) => {
-            bucket.get(&call, GetRequest { object, range: 0..1 }).await?;
+            bucket.get(call, GetRequest { object, range: 0..1 }).await?;
             Ok(format!("{count}, and one was read"))
         }
         None => Ok(format!("{count}, none of them with content")),

@@ -4,10 +4,7 @@ use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::*;
-use crate::{
-    bucket::{Meter, Pages},
-    platform::Hooks,
-};
+use crate::{bucket::Pages, platform::Hooks};
 
 fn bucket(dir: &Path) -> LocalBucket {
     LocalBucket::open(dir, Permits::new(4), Platform::tokio()).expect("a directory")
@@ -370,4 +367,41 @@ async fn a_token_of_another_listing_is_refused() {
         let error = bucket(dir.path()).list(&Call::default(), request).await.expect_err(token);
         assert_eq!(error.kind(), Kind::InvalidArgument);
     }
+}
+
+#[tokio::test]
+async fn nothing_outside_the_root_is_read_or_listed() {
+    let dir = TempDir::new().expect("a directory");
+    let root = dir.path().join("root");
+    write(dir.path(), "secret", "s");
+    write(&root, "a/b", "x");
+    let bucket: Arc<dyn Bucket> = Arc::new(bucket(&root));
+    let secret = fs::metadata(dir.path().join("secret")).expect("a file");
+    for key in ["../secret", "a/../../secret", "/../secret", "./../secret", "a/../b", "a//b", ""] {
+        let object = object(key.to_owned(), &secret);
+        let request = GetRequest { object, range: 0..1 };
+        let error = bucket.get(&Call::default(), request).await.expect_err(key);
+        assert_eq!(error.kind(), Kind::NotFound, "{key}");
+    }
+    for prefix in ["../", "..", "../s", "a/../", "a/../../", "/", "//", "./", "a//", "a/./", "/a/"]
+    {
+        let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
+        assert_eq!(list(&bucket, request.clone()).await.keys, [] as [&str; 0], "{prefix}");
+        let one_level = list(&bucket, ListRequest { one_level: true, ..request }).await;
+        assert!(one_level.keys.is_empty() && one_level.prefixes.is_empty(), "{prefix}");
+    }
+}
+
+#[tokio::test]
+async fn a_permit_is_not_waited_for_beyond_the_deadline() {
+    let dir = TempDir::new().expect("a directory");
+    let (permits, platform) = (Permits::new(1), Platform::tokio());
+    let bucket = LocalBucket::open(dir.path(), permits.clone(), platform.clone());
+    let bucket = bucket.expect("a directory");
+    let held = permits.acquire().await.expect("free");
+    let deadline = platform.monotonic() + Duration::from_millis(50);
+    let call = Call { deadline: Some(deadline), ..Call::default() };
+    let error = bucket.list(&call, ListRequest::default()).await.expect_err("it is held");
+    assert_eq!(error.kind(), Kind::Deadline);
+    drop(held);
 }

@@ -248,12 +248,12 @@ impl Walk {
 
     /// Goes to the directory of a prefix, by the rules of the walk.
     fn descend(&mut self, dir: &str) -> io::Result<()> {
-        let Some(path) = path_of(&self.root, dir.strip_suffix('/').unwrap_or(dir)) else {
-            return Ok(());
-        };
         if dir.is_empty() {
-            return self.enter(String::new(), path);
+            return self.enter(String::new(), self.root.clone());
         }
+        // No file has a key with an empty, `.` or `..` segment, so none is below such a prefix.
+        let plain = dir.strip_suffix('/').filter(|dir| !dir.is_empty());
+        let Some(path) = plain.and_then(|dir| path_of(&self.root, dir)) else { return Ok(()) };
         let mut above = self.root.clone();
         self.path.push(identity(&above, &fs::metadata(&above)?));
         let mut segments = dir.trim_end_matches('/').split('/').peekable();
@@ -335,7 +335,7 @@ impl Name {
 /// The path of a key, or `None` for one that no file can have. Never outside the root by itself.
 pub(super) fn path_of(root: &Path, key: &str) -> Option<PathBuf> {
     let mut path = root.to_owned();
-    for segment in key.split('/').filter(|_| !key.is_empty()) {
+    for segment in key.split('/') {
         let mut parts = Path::new(segment).components();
         let plain =
             matches!(parts.next(), Some(std::path::Component::Normal(part)) if part == segment);

@@ -11,13 +11,13 @@ use super::{
     errors::{self, Asked},
 };
 use crate::{
-    bucket::{Call, GetRequest, ListRequest, Object, Permits},
+    bucket::{Call, GetRequest, ListRequest, Object, Permits, deadline::within},
     config::{Finding, Location, Settings},
     error::{Error, Kind},
     platform::Platform,
 };
 
-/// All of it is over by then: a person is waiting.
+/// All of it is over by then unless the call has a deadline: a person is waiting.
 const WHOLE: Duration = Duration::from_secs(30);
 
 /// S3 refuses signatures that are 15 minutes off; half of that is worth a word.
@@ -29,13 +29,14 @@ pub(crate) async fn run(
     settings: &Settings,
     permits: &Permits,
     platform: &Platform,
+    call: &Call,
 ) -> Vec<Finding> {
     let bucket = match S3Bucket::open(location, settings, permits.clone(), platform) {
         Ok(bucket) => bucket,
         Err(error) => return vec![failed("settings", &error)],
     };
-    let deadline = platform.monotonic() + WHOLE;
-    let call = Call { deadline: Some(deadline), ..Default::default() };
+    let deadline = call.deadline.unwrap_or_else(|| platform.monotonic() + WHOLE);
+    let call = Call { deadline: Some(deadline), ..call.clone() };
     let mut findings = vec![good("settings", bucket.in_words())];
     let request = ListRequest { max_keys: Some(1_000), ..Default::default() };
     let listed = bucket.page(&call, &request).await;
@@ -70,14 +71,14 @@ pub(crate) async fn run(
     if !page.unaddressable.is_empty() {
         findings.push(bad(
             "keys",
-            format!("{} keys are not UTF-8 and cannot be read", page.unaddressable.len()),
-            "rename them with a tool that sends raw bytes",
+            format!("{} keys of the first page cannot be read", page.unaddressable.len()),
+            "`r2vfs stat --report` names them: those that are not UTF-8 must be renamed",
         ));
     }
     match page.objects.iter().find(|object| object.size > 1 && !object.archived) {
         Some(object) => {
             findings.push(bucket.range(&call, object).await);
-            findings.push(bucket.condition(object).await);
+            findings.push(bucket.condition(&call, object).await);
         }
         None => findings.push(good(
             "reading",
@@ -124,7 +125,8 @@ impl S3Bucket {
     }
 
     /// Whether a wrong version is refused. Where it is not, r2vfs still compares the ETag.
-    async fn condition(&self, object: &Object) -> Finding {
+    async fn condition(&self, call: &Call, object: &Object) -> Finding {
+        call.meter.get();
         let sent = self
             .client
             .get_object()
@@ -133,7 +135,14 @@ impl S3Bucket {
             .range("bytes=0-0")
             .if_match("\"00000000000000000000000000000000\"")
             .send();
-        match Box::pin(sent).await {
+        let Some(answer) = within(&self.platform, call.deadline, Box::pin(sent)).await else {
+            return bad(
+                "If-Match",
+                "the server did not answer in time".to_owned(),
+                "allow more time with --timeout",
+            );
+        };
+        match answer {
             Ok(_) => bad(
                 "If-Match",
                 "the server ignores it and sends another version than the one asked for".to_owned(),

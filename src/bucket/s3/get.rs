@@ -15,10 +15,9 @@ use super::{
     S3Bucket,
     errors::{self, Answer, Asked, Failure},
     list::bare_etag,
-    retry::within,
 };
 use crate::{
-    bucket::{Call, GetRequest, Got, Headers, MAX_GET},
+    bucket::{Call, GetRequest, Got, Headers, MAX_GET, deadline::within},
     error::{Error, Kind, Result},
 };
 
@@ -97,26 +96,27 @@ impl S3Bucket {
             body.bytes.reserve_exact(expected.length() as usize);
         }
         let until = start + allowance;
-        while let Some(chunk) = {
+        let missing =
+            |body: &Body| request.range.end - request.range.start - body.bytes.len() as u64;
+        let how = loop {
             let idle = self.platform.monotonic() + IDLE;
-            match within(&self.platform, Some(cap(until.min(idle))), output.body.next()).await {
-                Some(chunk) => chunk,
-                None => return Err(broken(body, request, "stalled")),
-            }
-        } {
-            let chunk = chunk.map_err(|_| broken(body, request, "broke"))?;
+            let next = within(&self.platform, Some(cap(until.min(idle))), output.body.next()).await;
+            let chunk = match next {
+                Some(Some(Ok(chunk))) => chunk,
+                Some(Some(Err(_))) => break "broke",
+                Some(None) => break "ended",
+                None => break "stalled",
+            };
             call.meter.received(chunk.len() as u64);
-            let missing = request.range.end - request.range.start - body.bytes.len() as u64;
-            if chunk.len() as u64 > missing {
+            if chunk.len() as u64 > missing(body) {
                 body.bytes.clear();
                 return Err(expected.other_length());
             }
             body.bytes.extend_from_slice(&chunk);
-        }
-        if (body.bytes.len() as u64) < request.range.end - request.range.start {
-            return Err(broken(body, request, "ended"));
-        }
-        Ok(headers)
+        };
+        // A body may break behind its last byte (a lost end of a chunked one): nothing is left to
+        // ask for.
+        if missing(body) == 0 { Ok(headers) } else { Err(broken(body, request, how)) }
     }
 
     async fn ask_bytes(

@@ -2,8 +2,8 @@
 //!
 //! XML cannot hold every key (no control bytes), so keys are asked for in percent form, and the
 //! SDK hands them on as they come: in the spelling of AWS (a space is `+`), of Garage (`%20`), or
-//! not encoded at all. [`Spelling`] is what the page itself tells of it, and a key that is no
-//! UTF-8 is reported, not dropped.
+//! not encoded at all. [`Spelling`] is what the page itself tells of it, and an entry that nothing
+//! can read is reported, not dropped, and costs the others nothing.
 
 use std::{sync::atomic::Ordering::Relaxed, time::Duration};
 
@@ -11,14 +11,14 @@ use aws_sdk_s3::{
     operation::list_objects_v2::ListObjectsV2Output,
     types::{EncodingType, Object as Listed, ObjectStorageClass},
 };
+use unicode_normalization::UnicodeNormalization;
 
 use super::{
     S3Bucket,
     errors::{self, Asked, Failure},
-    retry::within,
 };
 use crate::{
-    bucket::{Call, ETag, ListPage, ListRequest, MAX_KEY, Object},
+    bucket::{Call, ETag, ListPage, ListRequest, MAX_KEY, Object, deadline::within, percent},
     error::{Error, Kind, Result},
 };
 
@@ -136,15 +136,13 @@ fn read(
             return Err(broken("an entry has no key"));
         };
         match relative(text, spelling, root, &request.prefix)? {
-            // The marker of the root itself. It has no name below the root, and an empty one is
-            // nothing but the root's existence.
-            Name::Key(key) if key.is_empty() => {
-                if object.size.unwrap_or(0) > 0 {
-                    page.unaddressable.push("%@".to_owned());
-                }
-            }
-            Name::Key(key) => page.objects.push(entry(key, &object)?),
+            Name::Key(key) => match etag(&object) {
+                Some(etag) => page.objects.push(entry(key, etag, &object)?),
+                // No read of it could be pinned to a version.
+                None => page.unaddressable.push(percent(key.as_bytes())),
+            },
             Name::Percent(text) => page.unaddressable.push(text),
+            Name::Elsewhere => {}
         }
     }
     for prefix in output.common_prefixes.unwrap_or_default() {
@@ -154,22 +152,25 @@ fn read(
         match relative(text, spelling, root, &request.prefix)? {
             Name::Key(key) => page.prefixes.push(key),
             Name::Percent(text) => page.unaddressable.push(text),
+            Name::Elsewhere => {}
         }
     }
     Ok(page)
 }
 
-fn entry(key: String, object: &Listed) -> Result<Object> {
+fn etag(object: &Listed) -> Option<ETag> {
+    let etag = object.e_tag.as_deref().map(bare_etag).filter(|etag| !etag.is_empty())?;
+    Some(ETag(etag.into()))
+}
+
+fn entry(key: String, etag: ETag, object: &Listed) -> Result<Object> {
     let Some(size) = object.size.and_then(|size| u64::try_from(size).ok()) else {
         return Err(broken("an entry has no size"));
-    };
-    let Some(etag) = object.e_tag.as_deref().map(bare_etag).filter(|etag| !etag.is_empty()) else {
-        return Err(broken("an entry has no ETag, so no read of it could be pinned to a version"));
     };
     Ok(Object {
         key,
         size,
-        etag: ETag(etag.into()),
+        etag,
         modified: object.last_modified.and_then(|time| time.to_millis().ok()),
         // Restored copies are readable and still carry the class; only a GET would tell.
         archived: matches!(
@@ -187,7 +188,10 @@ pub(super) fn bare_etag(text: &str) -> &str {
 
 enum Name {
     Key(String),
+    /// No request can name it, or it was not asked for.
     Percent(String),
+    /// In the directory that is the same in another normal form: it has its place there.
+    Elsewhere,
 }
 
 /// A listed text as a key relative to the root.
@@ -198,9 +202,17 @@ fn relative(text: &str, spelling: Spelling, root: &str, asked: &str) -> Result<N
     };
     let below = bytes
         .strip_prefix(root.as_bytes())
-        .filter(|below| below.starts_with(asked.as_bytes()))
-        .ok_or_else(|| broken("it lists a key outside of the prefix that was asked for"))?;
-    Ok(match std::str::from_utf8(below) {
+        .ok_or_else(|| broken("it lists a key outside of the location"))?;
+    let text = std::str::from_utf8(below);
+    if !below.starts_with(asked.as_bytes()) {
+        // R2 looks in NFC for a prefix in any form, and lists what it finds.
+        let asked: String = asked.nfc().collect();
+        return Ok(match text {
+            Ok(text) if text.nfc().collect::<String>().starts_with(&asked) => Name::Elsewhere,
+            _ => Name::Percent(percent(below)),
+        });
+    }
+    Ok(match text {
         // No server would take a longer one in a request, so a listing that has it is forged.
         Ok(_) if bytes.len() <= MAX_KEY => {
             let mut bytes = bytes;
@@ -238,19 +250,6 @@ fn decode(text: &str, plus: bool) -> Vec<u8> {
         at += 1;
     }
     out
-}
-
-/// Bytes that are no UTF-8, for a report: everything but graphic ASCII in percent form.
-fn percent(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len());
-    for &byte in bytes {
-        if byte.is_ascii_graphic() && byte != b'%' {
-            text.push(char::from(byte));
-        } else {
-            text.push_str(&format!("%{byte:02X}"));
-        }
-    }
-    text
 }
 
 fn broken(what: &str) -> Error {

@@ -6,18 +6,13 @@
 //! says how often and how long it was tried.
 
 use std::{
-    future::Future,
     hash::{BuildHasher, Hasher, RandomState},
-    pin::pin,
-    task::Poll,
     time::Duration,
 };
 
-use futures_util::future::poll_fn;
-
 use super::errors::{Failure, Retry};
 use crate::{
-    bucket::{Permit, Permits},
+    bucket::{Permit, Permits, deadline::within},
     error::{Error, Kind, Result},
     platform::Platform,
 };
@@ -96,10 +91,12 @@ impl<'a> Tries<'a> {
             _ => MOST_TRIES,
         };
         let pause = asked_pause.max(pause(self.fruitless, random()));
-        if self.deadline.is_some_and(|deadline| now + pause >= deadline) {
+        // A server may ask for any pause, also one that no clock can hold.
+        let until = now.saturating_add(pause);
+        if self.deadline.is_some_and(|deadline| until >= deadline) {
             return Err(too_late(Some(failure.error)));
         }
-        if self.tries >= most || now + pause - self.since > LONGEST {
+        if self.tries >= most || until.saturating_sub(self.since) > LONGEST {
             return Err(spent(failure.error, self.tries));
         }
         self.platform.sleep(pause).await;
@@ -139,27 +136,6 @@ fn too_late(last: Option<Error>) -> Error {
                 .because(last)
         }
     }
-}
-
-/// The future's value, or `None` when `until` (on the monotonic clock) comes first. The timer
-/// starts only when the future is not ready at once: most chunks of a body are.
-pub(super) async fn within<T>(
-    platform: &Platform,
-    until: Option<Duration>,
-    future: impl Future<Output = T>,
-) -> Option<T> {
-    let mut future = pin!(future);
-    let mut timer = None;
-    poll_fn(|context| {
-        if let Poll::Ready(value) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(value));
-        }
-        let Some(until) = until else { return Poll::Pending };
-        let timer =
-            timer.get_or_insert_with(|| platform.sleep(until.saturating_sub(platform.monotonic())));
-        timer.as_mut().poll(context).map(|()| None)
-    })
-    .await
 }
 
 #[cfg(test)]
@@ -239,6 +215,11 @@ mod tests {
         let slow = clock();
         let (tries, _) = exhaust(&slow, Retry::After(Duration::from_secs(50)), true).await;
         assert_eq!(tries, 4, "three pauses of 50 s fit into 180 s");
+        for pause in [Duration::from_secs(181), Duration::from_secs(u64::MAX), Duration::MAX] {
+            let endless = clock();
+            let (tries, _) = exhaust(&endless, Retry::After(pause), true).await;
+            assert_eq!((tries, endless.pauses.lock().expect("whole").len()), (1, 0), "{pause:?}");
+        }
     }
 
     #[tokio::test]

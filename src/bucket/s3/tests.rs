@@ -12,6 +12,10 @@ use tokio::{
     net::TcpListener,
 };
 
+mod listing;
+
+use listing::{entry, page};
+
 use super::*;
 use crate::bucket::ETag;
 
@@ -29,6 +33,7 @@ impl Script {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let heard = asked.clone();
         tokio::spawn(async move {
+            let mut silent = Vec::new();
             loop {
                 let (mut stream, _) = listener.accept().await.expect("a connection");
                 let mut head = Vec::new();
@@ -43,6 +48,10 @@ impl Script {
                 }
                 heard.lock().expect("whole").push(String::from_utf8_lossy(&head).into_owned());
                 let answer = answers.pop_front().unwrap_or_else(|| refusal(500, "NothingLeft"));
+                if answer == SILENCE {
+                    silent.push(stream);
+                    continue;
+                }
                 stream.write_all(answer.as_bytes()).await.expect("the client reads");
                 stream.shutdown().await.expect("the client is there");
             }
@@ -64,10 +73,23 @@ impl Script {
         S3Bucket::open(&location, &settings, Permits::new(4), &Platform::tokio()).expect("opens")
     }
 
+    async fn diagnosis(&self, call: &Call, platform: &Platform) -> Vec<crate::config::Finding> {
+        let location = Location::parse("s3://kbase").expect("a location");
+        let settings = Settings::from_env(&|name| match name {
+            "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
+            "AWS_ENDPOINT_URL" => Some(self.address.clone()),
+            _ => None,
+        });
+        diagnose::run(&location, &settings, &Permits::new(4), platform, call).await
+    }
+
     fn asked(&self) -> Vec<String> {
         self.asked.lock().expect("whole").clone()
     }
 }
+
+/// Instead of an answer: a connection that stays open.
+const SILENCE: &str = "silence";
 
 fn answer(status: u16, headers: &[(&str, &str)], body: &str) -> String {
     let mut text = format!("HTTP/1.1 {status} Whatever\r\nConnection: close\r\n");
@@ -221,6 +243,14 @@ async fn never_more_bytes_than_asked_for() {
 }
 
 #[tokio::test]
+async fn a_body_that_breaks_behind_its_last_byte_is_whole() {
+    let chunked = [ETAG, ("Transfer-Encoding", "chunked")];
+    let (got, asked, _) = get([answer(200, &chunked, "a\r\n0123456789\r\n")], 0..10).await;
+    assert_eq!(&got.expect("bytes").bytes[..], b"0123456789");
+    assert_eq!(asked.len(), 1);
+}
+
+#[tokio::test]
 async fn a_header_nobody_reads_harms_nobody() {
     let headers = [ETAG, ("Last-Modified", "yesterday"), ("x-amz-mp-parts-count", "many")];
     let (got, _, _) = get([answer(200, &headers, "0123456789")], 0..10).await;
@@ -277,133 +307,18 @@ async fn odd_keys_are_asked_for_as_they_are() {
     }
 }
 
-fn page(encoded: bool, contents: &str) -> String {
-    let encoding = if encoded { "<EncodingType>url</EncodingType>" } else { "" };
-    let body = format!(
-        "<?xml version=\"1.0\"?><ListBucketResult><Name>kbase</Name>{encoding}{contents}\
-         </ListBucketResult>"
-    );
-    answer(200, &[("Content-Type", "application/xml")], &body)
-}
-
-fn entry(key: &str) -> String {
-    format!(
-        "<Contents><Key>{key}</Key><Size>3</Size><ETag>&quot;v1&quot;</ETag>\
-         <LastModified>2024-01-02T03:04:05.678Z</LastModified></Contents>"
-    )
-}
-
-async fn list(
-    location: &str,
-    answer: String,
-    request: ListRequest,
-) -> (Result<ListPage>, Vec<String>) {
-    let script = Script::start([answer]).await;
-    let listed = script.bucket(location, false).list(&Call::default(), request).await;
-    (listed, script.asked())
-}
-
-async fn keys(location: &str, page: String) -> Vec<String> {
-    let (listed, _) = list(location, page, ListRequest::default()).await;
-    listed.expect(location).objects.into_iter().map(|object| object.key).collect()
-}
-
 #[tokio::test]
-async fn a_page_is_asked_for_below_the_root_and_read_relative_to_it() {
-    let contents = format!(
-        "<IsTruncated>true</IsTruncated><NextContinuationToken>t+1=</NextContinuationToken>{}{}\
-         <CommonPrefixes><Prefix>docs/a/b/</Prefix></CommonPrefixes>",
-        entry("docs/a/x"),
-        entry("docs/a/y").replace("</Contents>", "<StorageClass>GLACIER</StorageClass></Contents>"),
-    );
-    let request = ListRequest {
-        prefix: "a/".into(),
-        one_level: true,
-        start_after: Some("a/w".into()),
-        max_keys: Some(3),
-        token: None,
-    };
-    let (listed, asked) = list("s3://kbase/docs", page(true, &contents), request.clone()).await;
-    let listed = listed.expect("a page");
-    assert_eq!(listed.prefixes, ["a/b/"]);
-    assert_eq!((listed.next.as_deref(), listed.truncated), (Some("t+1="), true));
-    let [x, y] = &listed.objects[..] else { panic!("{listed:?}") };
-    assert_eq!((x.key.as_str(), x.size, &*x.etag.0, x.archived), ("a/x", 3, "v1", false));
-    assert_eq!(x.modified, Some(1_704_164_645_678));
-    assert!(y.archived);
-    for part in [
-        "list-type=2",
-        "encoding-type=url",
-        "prefix=docs%2Fa%2F",
-        "start-after=docs%2Fa%2Fw",
-        "delimiter=%2F",
-        "max-keys=3",
-    ] {
-        assert!(asked[0].contains(part), "{part}: {}", asked[0]);
-    }
-    let request = ListRequest { token: Some("t+1=".into()), ..request };
-    let (_, asked) = list("s3://kbase/docs", page(true, &contents), request).await;
-    assert!(asked[0].contains("continuation-token=t%2B1%3D"), "{}", asked[0]);
-    assert!(!asked[0].contains("start-after"), "{}", asked[0]);
-}
-
-#[tokio::test]
-async fn keys_are_decoded_as_the_page_spells_them() {
-    let aws = page(true, &(entry("a+b") + &entry("a%2Bb") + &entry("%01") + &entry("100%25")));
-    assert_eq!(keys("s3://kbase", aws).await, ["a b", "a+b", "\u{1}", "100%"]);
-    let garage = page(true, &(entry("a%20b") + &entry("a+b")));
-    assert_eq!(keys("s3://kbase", garage).await, ["a b", "a+b"]);
-    let raw = page(false, &(entry("a+b%20") + &entry("&lt;é")));
-    assert_eq!(keys("s3://kbase", raw).await, ["a+b%20", "<é"]);
-    let slashes = page(true, &(entry("/x/") + &entry("/x//y")));
-    assert_eq!(keys("s3://kbase//x", slashes).await, ["/y"]);
-}
-
-#[tokio::test]
-async fn a_key_that_no_request_can_name_is_reported() {
-    let contents = entry("d/%FF%20a") + &entry("d/b");
-    let (listed, _) = list("s3://kbase/d", page(true, &contents), ListRequest::default()).await;
-    let listed = listed.expect("a page");
-    assert_eq!(listed.unaddressable, ["%FF%20a"]);
-    assert_eq!(listed.objects.len(), 1);
-}
-
-#[tokio::test]
-async fn a_listing_that_cannot_be_trusted_is_refused() {
-    let html = answer(200, &[("Content-Type", "text/html")], "<!DOCTYPE html><html></html>");
-    let no_etag = entry("d/a").replace("<ETag>&quot;v1&quot;</ETag>", "");
-    for (fault, part) in [
-        (page(true, &entry("e/a")), "outside of the prefix"),
-        (page(true, &no_etag), "no ETag"),
-        (page(true, &entry("d/a").replace("<Size>3</Size>", "")), "no size"),
-        (html, "web page"),
-        (answer(200, &[], "{\"hello\": 1}"), "not the S3 protocol"),
-        (answer(404, &[], "not found"), "refuses the request (404)"),
-    ] {
-        let (listed, _) = list("s3://kbase/d", fault, ListRequest::default()).await;
-        let error = listed.expect_err(part);
-        assert_eq!(error.kind(), Kind::Protocol);
-        assert!(error.to_string().contains(part), "{part}: {error}");
-    }
-}
-
-#[tokio::test]
-async fn an_error_inside_a_success_is_an_error() {
-    let slow = answer(200, &[("Content-Type", "application/xml")], &error_document("SlowDown"));
-    let script = Script::start([slow, page(true, &entry("a"))]).await;
-    let call = Call::default();
-    let listed = script.bucket("s3://kbase", false).list(&call, ListRequest::default()).await;
-    assert_eq!(listed.expect("the second try").objects.len(), 1);
-    assert_eq!((call.meter.cost().list_requests, call.meter.cost().retries), (2, 1));
-}
-
-#[tokio::test]
-async fn anonymous_requests_are_not_signed() {
-    let script = Script::start([refusal(403, "AccessDenied")]).await;
-    let bucket = script.bucket("s3://kbase", true);
-    let error = bucket.list(&Call::default(), ListRequest::default()).await.expect_err("refused");
-    assert_eq!(header(&script.asked()[0], "authorization"), None);
-    assert!(error.to_string().contains("not public"), "{error}");
+async fn a_diagnosis_ends_at_its_deadline() {
+    let byte = answer(206, &[ETAG, ("Content-Range", "bytes 1-1/3")], "x");
+    let script = Script::start([page(true, &entry("a")), byte, SILENCE.to_owned()]).await;
+    let platform = Platform::tokio();
+    let deadline = platform.monotonic() + Duration::from_secs(1);
+    let call = Call { deadline: Some(deadline), ..Default::default() };
+    let look = script.diagnosis(&call, &platform);
+    let findings = tokio::time::timeout(Duration::from_secs(20), look).await.expect("an end");
+    let last = findings.last().expect("findings");
+    assert_eq!((last.what.as_str(), last.ok), ("If-Match", false), "{findings:#?}");
+    assert_eq!(call.meter.cost().get_requests, 2);
 }
 
 #[tokio::test]
@@ -415,14 +330,7 @@ async fn a_diagnosis_says_what_the_server_ignores() {
     let byte = answer(206, &[ETAG, date, ("Content-Range", "bytes 1-1/3")], "x");
     let ignored = answer(206, &[ETAG, ("Content-Range", "bytes 0-0/3")], "x");
     let script = Script::start([dated, byte, ignored, page(true, &listing)]).await;
-    let location = Location::parse("s3://kbase").expect("a location");
-    let settings = Settings::from_env(&|name| match name {
-        "AWS_ACCESS_KEY_ID" | "AWS_SECRET_ACCESS_KEY" => Some("x".to_owned()),
-        "AWS_ENDPOINT_URL" => Some(script.address.clone()),
-        _ => None,
-    });
-    let permits = Permits::new(4);
-    let findings = diagnose::run(&location, &settings, &permits, &Platform::tokio()).await;
+    let findings = script.diagnosis(&Call::default(), &Platform::tokio()).await;
     let wrong: Vec<_> = findings.iter().filter(|f| !f.ok).map(|f| f.what.as_str()).collect();
     assert_eq!(wrong, ["clock", "If-Match", "start-after"], "{findings:#?}");
     assert!(findings.iter().any(|f| f.detail.contains("days ahead of")), "{findings:#?}");

@@ -10,8 +10,13 @@ use super::super::{
     output::Out,
     wait::Waiter,
 };
-use super::found;
-use crate::{bucket::Permits, config, platform::Platform};
+use super::{close, found};
+use crate::{
+    bucket::{Call, Permits},
+    config,
+    platform::Platform,
+    sandbox::{Envelope, Reason},
+};
 
 /// Looks at every mount; a broken one does not hide the others.
 pub(in crate::cli) async fn run(
@@ -22,15 +27,19 @@ pub(in crate::cli) async fn run(
 ) -> Result<Exit, Stop> {
     let mut failures = Failures::default();
     let mut waiter = Waiter::new("checking");
+    let (started, mut wrong) = (platform.monotonic(), 0_u64);
+    let deadline = options.timeout.map(|time| started.saturating_add(time));
+    let call = Call { deadline, ..Call::default() };
     for plan in &options.mounts {
         if !options.json {
             let point = out.shown(&plan.point).into_owned();
             out.line(point)?;
         }
-        let look = config::diagnose(&plan.location, &plan.settings, permits, platform);
+        let look = config::diagnose(&plan.location, &plan.settings, permits, platform, &call);
         for finding in waiter.until(out, look).await? {
             if !finding.ok {
                 failures.count();
+                wrong += 1;
             }
             if options.json {
                 out.message("finding", &finding)?;
@@ -46,6 +55,13 @@ pub(in crate::cli) async fn run(
             }
         }
     }
-    out.flush()?;
+    let mut envelope = Envelope { cost: call.meter.cost(), ..Envelope::default() };
+    if wrong > 0 {
+        envelope.lacks(Reason::Error, format!("{wrong} findings are not as they should be"));
+    }
+    let elapsed = platform.monotonic().saturating_sub(started);
+    envelope.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    envelope.settle();
+    close(options, out, &mut failures, &envelope)?;
     found(&failures)
 }

@@ -16,7 +16,7 @@ use super::{
     report::{Report, Tally},
 };
 use crate::{
-    bucket::{MAX_KEY, Object},
+    bucket::{MAX_KEY, Object, percent},
     tree::path,
 };
 
@@ -51,7 +51,7 @@ impl SnapshotBuilder {
     /// name is counted as unaddressable.
     pub fn push(&mut self, object: Object) {
         if object.key.len() > MAX_KEY {
-            return self.add_unaddressable(path::encode(&object.key));
+            return self.add_unaddressable(percent(object.key.as_bytes()));
         }
         let Some(held) = &mut self.held else {
             self.held = Some(object);

@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 
-use super::{Inner, Snapshot, arena::Cursor, report::is_marker};
+use super::{Inner, Snapshot, arena::Cursor};
 use crate::bucket::Object;
 
 /// The objects whose keys start with a prefix, in key order. Holds the snapshot, so it may be
@@ -91,14 +91,8 @@ pub struct Children {
 }
 
 impl Children {
-    pub(super) fn new(snapshot: &Snapshot, prefix: &str, after: Option<&str>) -> Self {
-        let mut scan = Scan::new(snapshot, prefix, after);
-        match after {
-            Some(dir) if dir.len() > prefix.len() && is_marker(dir) => scan.pass_prefix(dir),
-            Some(key) if scan.key() == Some(key) => scan.pass(),
-            _ => {}
-        }
-        Self { scan }
+    pub(super) fn new(snapshot: &Snapshot, prefix: &str) -> Self {
+        Self { scan: Scan::new(snapshot, prefix, None) }
     }
 
     /// From the first child whose key or prefix is not before `from`, which has no `/` behind the

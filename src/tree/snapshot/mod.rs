@@ -101,24 +101,10 @@ impl Snapshot {
         Scan::new(self, prefix, from)
     }
 
-    /// How many keys start with `prefix`. Costs two lookups, not a scan.
-    pub fn count(&self, prefix: &str) -> usize {
-        let prefix = prefix.as_bytes();
-        let start = Cursor::seek(&self.0.arena, |key| key < prefix);
-        let end = Cursor::seek(&self.0.arena, |key| key < prefix || key.starts_with(prefix));
-        end.ordinal() - start.ordinal()
-    }
-
     /// What the directory with this prefix (empty, or ending in `/`) lists, in byte order.
     /// Nothing where there is no such directory.
     pub fn children(&self, prefix: &str) -> Children {
-        Children::new(self, prefix, None)
-    }
-
-    /// As [`children`](Self::children), from the first one behind the child with this key (or
-    /// prefix, if it is a directory).
-    pub fn children_after(&self, prefix: &str, after: &str) -> Children {
-        Children::new(self, prefix, Some(after))
+        Children::new(self, prefix)
     }
 
     /// Whether any key starts with this prefix, which is empty or ends in `/`. The root is always

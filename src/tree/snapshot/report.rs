@@ -18,7 +18,7 @@ pub struct Report {
     pub listed: u64,
     /// Objects that a path names.
     pub reachable: u64,
-    /// Of the reachable: zero-byte objects whose key ends in `/`. They make a directory exist and
+    /// Of the reachable: zero-byte objects whose key ends in `/` or is empty. They make a directory exist and
     /// are not listed in it; `%@` reads them.
     pub hidden_markers: u64,
     /// Of the reachable: those whose path is not their key behind a `/`.
@@ -27,7 +27,8 @@ pub struct Report {
     pub twins: u64,
     /// Objects whose key another object's differs from only in its Unicode normal form.
     pub nfc_twins: u64,
-    /// Keys that no path or no request can name: not UTF-8, or longer than a key may be.
+    /// Keys that no path or no request can name (not UTF-8, or longer than a key may be), or
+    /// that have no ETag to pin a read to.
     pub unaddressable: u64,
     /// Listings of a key beyond its first.
     pub duplicates: u64,
@@ -69,7 +70,7 @@ impl Tally {
     pub(super) fn count(&mut self, object: &Object, block: usize) {
         let key = object.key.as_str();
         self.report.reachable += 1;
-        self.report.hidden_markers += u64::from(object.size == 0 && is_marker(key));
+        self.report.hidden_markers += u64::from(object.is_marker());
         self.report.escaped += u64::from(!path::is_plain(key));
         self.report.twins += self.new_twins(key);
         for part in [key, &object.etag.0] {
@@ -111,9 +112,4 @@ impl Tally {
     pub(super) fn digest(&self) -> u128 {
         self.digest.digest128()
     }
-}
-
-/// Whether the object with this key is the marker of a directory, the root's included.
-pub(super) fn is_marker(key: &str) -> bool {
-    key.is_empty() || key.ends_with('/')
 }
