@@ -89,8 +89,17 @@ fn r2(
     profile: &ProfileHints,
     named: Option<Jurisdiction>,
 ) -> Result<(String, &'static str)> {
+    // An address says by itself where the bucket is: what the location says would go unheard.
+    let address = |given: &Given| match named {
+        Some(_) => Err(wrong(
+            given,
+            "and the jurisdiction in the location cannot both say where the bucket is",
+            "leave ?jurisdiction= out of the location, or give R2_ACCOUNT_ID instead of an endpoint",
+        )),
+        None => Ok((check_url(given)?, given.from)),
+    };
     if let Some(given) = &settings.endpoint {
-        return Ok((check_url(given)?, given.from));
+        return address(given);
     }
     if let Some(given) = &settings.account_id {
         let id = &given.value;
@@ -112,7 +121,7 @@ fn r2(
         return Ok((format!("https://{id}{}{R2_DOMAIN}", jurisdiction.label()), given.from));
     }
     match settings.variable_endpoint.as_ref().or(profile.endpoint.as_ref()) {
-        Some(given) => Ok((check_url(given)?, given.from)),
+        Some(given) => address(given),
         None => Err(Error::new(Kind::Config, "R2's endpoint is not known: there is no account id")
             .hint("set R2_ACCOUNT_ID (or CLOUDFLARE_ACCOUNT_ID), or give --endpoint")),
     }
@@ -306,5 +315,17 @@ mod tests {
         let odd = [("R2_ACCOUNT_ID", ACCOUNT), ("R2_JURISDICTION", "mars")];
         let message = resolve("r2://kbase", &odd).expect_err("mars").to_string();
         assert!(message.contains("R2_JURISDICTION"), "{message}");
+    }
+
+    #[test]
+    fn a_jurisdiction_beside_an_address_is_refused() {
+        let variable = [("AWS_ENDPOINT_URL", "http://a:1")];
+        let message = resolve("r2://kbase?jurisdiction=eu", &variable).expect_err("both");
+        assert!(message.to_string().contains("jurisdiction"), "{message}");
+        let option = settings(&[("R2_ACCOUNT_ID", ACCOUNT)])
+            .with(Overrides { endpoint: Some("http://a:1".into()), ..Default::default() });
+        let location = Location::parse("r2://kbase?jurisdiction=eu").expect("a location");
+        let refused = Endpoint::resolve(&location, &option, &ProfileHints::default());
+        assert!(refused.expect_err("both").message().starts_with("--endpoint"));
     }
 }
