@@ -98,11 +98,6 @@ impl Vfs {
             return Ok(Blocks { headers: Arc::default(), chunks: Vec::new() });
         }
         op.check(&self.0.platform)?;
-        if entry.object.archived {
-            return Err(Error::new(Kind::Archived, "the object is in an archive storage class")
-                .at(entry.path.as_str())
-                .hint("restore it first"));
-        }
         let bucket = self.bucket(entry.mount);
         self.0.cache.range(bucket, &op.call, &entry.object, range, usage).await
     }

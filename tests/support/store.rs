@@ -67,6 +67,7 @@ pub(crate) struct Stored {
     pub(crate) content_type: Option<String>,
     pub(crate) content_encoding: Option<String>,
     pub(crate) storage_class: String,
+    pub(crate) restored: bool,
     pub(crate) metadata: Vec<(String, String)>,
 }
 
@@ -93,6 +94,7 @@ impl Stored {
             content_type: Some("binary/octet-stream".into()),
             content_encoding: None,
             storage_class: "STANDARD".into(),
+            restored: false,
             metadata: Vec::new(),
         }
     }
@@ -129,8 +131,14 @@ impl Stored {
         self
     }
 
+    /// A readable copy of an archived object, under the class of the archive.
+    pub(crate) fn restored(mut self) -> Self {
+        self.restored = true;
+        self
+    }
+
     pub(crate) fn archived(&self) -> bool {
-        matches!(self.storage_class.as_str(), "GLACIER" | "DEEP_ARCHIVE")
+        !self.restored && matches!(self.storage_class.as_str(), "GLACIER" | "DEEP_ARCHIVE")
     }
 }
 
