@@ -109,6 +109,7 @@ impl Memory {
     }
 
     /// The bytes in use, all and protected.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> (u64, u64) {
         (self.protected.bytes + self.probationary.bytes, self.protected.bytes)
     }

@@ -75,14 +75,15 @@ pub struct Blocks {
 }
 
 /// What a cache holds, in bytes.
+#[cfg(all(test, feature = "native"))]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct CacheUsage {
+pub(crate) struct CacheUsage {
     /// Memory in use.
-    pub memory: u64,
+    pub(crate) memory: u64,
     /// Of that, what scans cannot evict.
-    pub protected: u64,
+    pub(crate) protected: u64,
     /// Disk in use as last seen (other processes share it), with what waits to be written.
-    pub disk: u64,
+    pub(crate) disk: u64,
 }
 
 /// See the module's head. Cheap to clone; all clones are one cache.
@@ -130,13 +131,10 @@ impl Wanted {
 impl Cache {
     /// An empty cache in memory, over what earlier processes left on disk. A disk that cannot be
     /// used is no error: [`notice`](Self::notice) says so.
-    ///
-    /// # Errors
-    /// None today; a `Result` so that an option can be refused.
-    pub fn new(options: CacheOptions, platform: Platform) -> Result<Self> {
+    pub fn new(options: CacheOptions, platform: Platform) -> Self {
         let disk = options.disk.map(|disk| Disk::open(disk, platform));
         let memory = Mutex::new(Memory::new(options.memory));
-        Ok(Self { inner: Arc::new(Inner { memory, flights: Flights::default(), disk }) })
+        Self { inner: Arc::new(Inner { memory, flights: Flights::default(), disk }) }
     }
 
     /// The bytes `range` of a version of an object.
@@ -187,19 +185,17 @@ impl Cache {
         Ok(Blocks { headers, chunks })
     }
 
-    /// Writes to disk what waits for it. Dropping the last clone does the same, in place.
-    ///
-    /// # Errors
-    /// None: a disk that cannot be written is a [`notice`](Self::notice), for no reader needs it.
-    pub async fn flush(&self) -> Result<()> {
+    /// Writes to disk what waits for it. Dropping the last clone does the same, in place. A disk
+    /// that cannot be written is a [`notice`](Self::notice) and no error, for no reader needs it.
+    pub async fn flush(&self) {
         if let Some(disk) = &self.inner.disk {
             disk.flush().await;
         }
-        Ok(())
     }
 
     /// What is held now.
-    pub fn usage(&self) -> CacheUsage {
+    #[cfg(all(test, feature = "native"))]
+    pub(crate) fn usage(&self) -> CacheUsage {
         let (memory, protected) = self.inner.memory().bytes();
         let disk = self.inner.disk.as_ref().map_or(0, Disk::bytes);
         CacheUsage { memory, protected, disk }

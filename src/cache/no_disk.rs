@@ -31,10 +31,6 @@ impl Disk {
         match *self {}
     }
 
-    pub(super) fn bytes(&self) -> u64 {
-        match *self {}
-    }
-
     pub(super) fn notice(&self) -> Option<String> {
         match *self {}
     }

@@ -112,7 +112,7 @@ impl Reader {
     pub(super) fn new(fake: Fake, options: CacheOptions) -> Self {
         let fake = Arc::new(fake);
         let bucket = fake.clone();
-        Self { cache: Cache::new(options, Platform::tokio()).expect("a cache"), fake, bucket }
+        Self { cache: Cache::new(options, Platform::tokio()), fake, bucket }
     }
 
     fn in_memory(fake: Fake) -> Self {

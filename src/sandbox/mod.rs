@@ -82,7 +82,7 @@ pub fn get_virtual_sandbox(
     platform: Platform,
     options: SandboxOptions,
 ) -> Result<VirtualSandbox> {
-    let cache = Cache::new(options.cache, platform.clone())?;
+    let cache = Cache::new(options.cache, platform.clone());
     let vfs = Vfs::new(mounts, cache, platform, options.freshness)?;
     Ok(VirtualSandbox { vfs, scan_bytes: options.scan_bytes, budget: options.budget })
 }

@@ -114,6 +114,7 @@ impl Catalog {
     }
 
     /// Bytes of all segments, as last seen.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.len).sum()
     }

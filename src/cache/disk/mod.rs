@@ -16,10 +16,9 @@
 )]
 
 use std::{
-    collections::{HashMap, VecDeque},
     fs::{self, File},
     io::{self, BufWriter, Write},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -30,12 +29,16 @@ use super::{Block, BlockKey};
 use crate::platform::Platform;
 
 mod catalog;
+mod place;
 mod segment;
 #[cfg(test)]
 mod tests;
+mod waiting;
 
 use catalog::{Catalog, Found, Location, TEMPORARY};
+use place::private_dir;
 use segment::{FOLDER, Fault, Finished, Writer};
+use waiting::{Batch, Waiting};
 
 /// Where the cache on disk is and how large it may be.
 #[derive(Clone, Debug)]
@@ -52,9 +55,10 @@ pub struct DiskOptions {
 /// written together hold 8 MiB of memory.
 const BATCH: usize = 4 << 20;
 
-/// How long a reader's block waits for a disk that writes more slowly than the bucket answers;
-/// then it is not kept on disk.
-const PATIENCE: Duration = Duration::from_secs(1);
+/// How long a reader's block waits for a disk that writes more slowly than the bucket answers.
+/// Then blocks are not kept on disk, and nobody waits, until the batch is written: 4 MiB in this
+/// time is 20 MB/s, what a slow disk of today writes.
+const PATIENCE: Duration = Duration::from_millis(200);
 
 /// See the module's head.
 #[derive(Clone, Debug)]
@@ -72,30 +76,12 @@ struct Shared {
     looking: tokio::sync::Mutex<()>,
     // One segment is written at a time. Locked on blocking threads only.
     writing: Mutex<()>,
+    /// Nothing sealed waits any more.
+    written: tokio::sync::Notify,
     trouble: Mutex<Trouble>,
 }
 
-type Batch = HashMap<BlockKey, Block>;
-
 type Output = Writer<BufWriter<File>>;
-
-/// Blocks on their way to the disk. They are still found here.
-#[derive(Debug, Default)]
-struct Waiting {
-    open: Batch,
-    bytes: usize,
-    sealed: VecDeque<Arc<Batch>>,
-    sealed_bytes: usize,
-}
-
-impl Waiting {
-    fn seal(&mut self) {
-        if !self.open.is_empty() {
-            self.sealed.push_back(Arc::new(std::mem::take(&mut self.open)));
-            self.sealed_bytes += std::mem::take(&mut self.bytes);
-        }
-    }
-}
 
 #[derive(Debug, Default)]
 struct Trouble {
@@ -120,6 +106,7 @@ impl Disk {
             waiting: Mutex::default(),
             looking: tokio::sync::Mutex::default(),
             writing: Mutex::default(),
+            written: tokio::sync::Notify::new(),
             trouble: Mutex::default(),
         }));
         if let Err(error) = made {
@@ -137,7 +124,7 @@ impl Disk {
         }
         let mut slow = Vec::new();
         for (at, (key, len)) in wanted.iter().enumerate() {
-            blocks[at] = self.0.waiting(key);
+            blocks[at] = self.0.find_waiting(key);
             if blocks[at].is_some() {
                 continue;
             }
@@ -205,27 +192,35 @@ impl Disk {
         if self.0.trouble().unwritable {
             return;
         }
-        let behind = {
-            let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.bytes + len > self.0.batch && !waiting.sealed.is_empty()
+        // Listened to before the look: the writer may end between the look and the waiting.
+        let mut written = std::pin::pin!(self.0.written.notified());
+        written.as_mut().enable();
+        let (behind, late) = {
+            let waiting = self.0.waiting();
+            (waiting.is_behind(len, self.0.batch), waiting.late)
         };
-        if behind {
-            select(self.write_sealed(), self.0.platform.sleep(PATIENCE)).await;
+        if behind && late {
+            return;
         }
-        let mut waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        if behind {
+            select(written, self.0.platform.sleep(PATIENCE)).await;
+        }
+        let mut waiting = self.0.waiting();
+        if waiting.is_behind(len, self.0.batch) {
+            waiting.late = true;
+            return;
+        }
         let full = waiting.bytes + len > self.0.batch;
         if full {
-            if !waiting.sealed.is_empty() {
-                return;
-            }
             waiting.seal();
         }
         waiting.bytes += len;
         if waiting.open.insert(key, block).is_some() {
             waiting.bytes -= len;
         }
+        let start = full && !std::mem::replace(&mut waiting.writing, true);
         drop(waiting);
-        if full {
+        if start {
             // The job goes on by itself.
             drop(self.write_sealed());
         }
@@ -238,21 +233,23 @@ impl Disk {
 
     /// Writes all that waits.
     pub(super) async fn flush(&self) {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).seal();
+        self.0.waiting().seal();
         // `None`: the runtime is shutting down; `drain` has the last word.
         let _stopped: Option<()> = self.write_sealed().await;
     }
 
     /// Writes all that waits, in the caller's thread.
     pub(super) fn drain(&self) {
-        self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner).seal();
+        self.0.waiting().seal();
         self.0.write_sealed();
     }
 
-    /// Bytes of all segments, as last seen, and of what waits.
+    /// Bytes of all segments, as last seen, and of the blocks that wait.
+    #[cfg(test)]
     pub(super) fn bytes(&self) -> u64 {
-        let waiting = self.0.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let waiting = waiting.bytes + waiting.sealed_bytes;
+        let waiting = self.0.waiting();
+        let blocks = waiting.sealed.iter().flat_map(|batch| batch.values());
+        let waiting: usize = blocks.chain(waiting.open.values()).map(|b| b.bytes.len()).sum();
         self.0.catalog().bytes() + waiting as u64
     }
 
@@ -271,8 +268,12 @@ impl Shared {
         self.trouble.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn waiting(&self, key: &BlockKey) -> Option<Block> {
-        let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find_waiting(&self, key: &BlockKey) -> Option<Block> {
+        let waiting = self.waiting();
         let open = waiting.open.get(key);
         open.or_else(|| waiting.sealed.iter().find_map(|batch| batch.get(key))).cloned()
     }
@@ -289,8 +290,8 @@ impl Shared {
             ));
         }
         drop(trouble);
-        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        *waiting = Waiting::default();
+        *self.waiting() = Waiting::default();
+        self.written.notify_waiters();
     }
 
     fn scan(&self) {
@@ -333,21 +334,21 @@ impl Shared {
         let _writing = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
         loop {
             let batch = {
-                let waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut waiting = self.waiting();
                 match waiting.sealed.front() {
                     Some(batch) => Arc::clone(batch),
-                    None => return,
+                    None => {
+                        (waiting.writing, waiting.late) = (false, false);
+                        self.written.notify_waiters();
+                        return;
+                    }
                 }
             };
             if let Err(error) = self.write(&batch).and_then(|()| self.merge()) {
                 self.stop_writing("cannot be written", &error);
                 return;
             }
-            let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-            waiting.sealed.pop_front();
-            if waiting.sealed.is_empty() {
-                waiting.sealed_bytes = 0;
-            }
+            self.waiting().sealed.pop_front();
         }
     }
 
@@ -412,22 +413,4 @@ impl Shared {
         catalog.add(name.into(), len, footer, File::open(target)?);
         Ok(())
     }
-}
-
-/// Makes a directory that only its owner can read or write: what others could write there would
-/// be served as the bucket's content.
-fn private_dir(dir: &Path) -> io::Result<()> {
-    let mut builder = fs::DirBuilder::new();
-    builder.recursive(true);
-    #[cfg(unix)]
-    {
-        use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
-        builder.mode(0o700).create(dir)?;
-        if fs::metadata(dir)?.permissions().mode() & 0o077 != 0 {
-            fs::set_permissions(dir, fs::Permissions::from_mode(0o700))?;
-        }
-        Ok(())
-    }
-    #[cfg(not(unix))]
-    builder.create(dir)
 }
