@@ -144,8 +144,14 @@ fn a_config_file_names_mounts_relative_to_itself() {
 #[test]
 fn json_ends_in_an_envelope() {
     let world = articles();
-    for line in ["--json ls", "ls -R --json", "--json glob **", "--json stat /a.md", "--json tree"]
-    {
+    for line in [
+        "--json ls",
+        "ls -R --json",
+        "--json glob **",
+        "--json stat /a.md /docs/",
+        "--json tree",
+        "--json doctor",
+    ] {
         let ran = world.say(line);
         let messages: Vec<Value> = ran
             .text()
@@ -154,11 +160,12 @@ fn json_ends_in_an_envelope() {
             .collect();
         let (last, others) = messages.split_last().expect("an envelope");
         assert_eq!((&last["type"], &last["data"]["complete"]), (&"envelope".into(), &true.into()));
-        assert!(
-            !others.is_empty() && others.iter().all(|m| m["data"]["path"].is_string()),
-            "{ran}"
-        );
+        assert!(!others.is_empty() && others.iter().all(|m| m["type"] != "envelope"), "{ran}");
     }
+    let half = world.say("--json stat /nowhere /a.md");
+    let last: Value = serde_json::from_str(half.text().lines().last().expect("one")).expect("JSON");
+    assert_eq!(last["data"]["skipped"][0]["path"], "/nowhere", "{half}");
+    world.say("--json cat /a.md").fails(&["no --json", "next: "]);
 }
 
 #[test]
@@ -168,6 +175,11 @@ fn stats_say_what_was_looked_at() {
     assert!(ran.err.contains("complete: yes\nobjects: 7 listed, 7 searched, 2 matched\n"), "{ran}");
     let ran = articles().say("cat /a.md --stats");
     assert!(ran.text() == "the first\n" && ran.err.contains(" 1 get requests, 10 bytes"), "{ran}");
+    for command in ["cat", "stat"] {
+        let ran = articles().run(&["--stats", command, "/a.md", "/no\u{202e}where"]);
+        assert_eq!(ran.err.matches("/no\\u{202e}where").count(), 2, "{ran}");
+        assert!(!ran.err.contains('\u{202e}') && ran.err.contains("1 matched"), "{ran}");
+    }
 }
 
 #[test]
@@ -181,6 +193,27 @@ fn tools_take_and_give_json() {
     world.run(&["tool", "wrote", "{}"]).fails(&["\"wrote\"", "next: "]);
     world.run(&["tool", "read", "{\"path\"}"]).fails(&["not JSON", "next: "]);
     world.run(&["tool", "read", r#"{"pth":"/a.md"}"#]).fails(&["pth"]);
+    let long = world.beside("arguments.json");
+    let arguments = format!("{{\"path\":\"/a.md\"}}{}", " ".repeat(1 << 20));
+    std::fs::write(&long, arguments).expect("a file");
+    let mut command = world.command(["tool", "read", "-"]);
+    command.stdin(std::fs::File::open(&long).expect("a file"));
+    Ran::of(&mut command).fails(&["longer than 1 MiB", "next: "]);
+}
+
+#[test]
+fn a_mount_that_cannot_be_opened_hides_no_other() {
+    let world = articles();
+    let good = format!("/good={}", world.root().display());
+    let mounts = ["--mount", &good, "--mount", "/bad=./not-there"];
+    let run = |words: &[&str]| world.run(&[&mounts[..], words].concat());
+    run(&["cat", "/good/a.md"]).gives(0, "the first\n");
+    run(&["ls"]).gives(0, "/bad/\n/good/\n");
+    run(&["ls", "/bad/"]).fails(&["r2vfs: /bad/: there is no such directory", "next: "]);
+    let all = run(&["grep", "-l", "two"]);
+    assert_eq!(all.text(), "/good/docs/en/Guide.md\n/good/docs/index.html\n");
+    all.fails(&["r2vfs: /bad/: "]);
+    world.run(&["--mount", "/bad=./not-there", "ls"]).fails(&["r2vfs: /bad/: "]);
 }
 
 #[test]

@@ -6,7 +6,7 @@
 
 use super::{
     exit::Exit,
-    failure::{Failures, Stop, say},
+    failure::{Failures, Stop, lines, say},
     options::Options,
     output::Out,
 };
@@ -57,7 +57,7 @@ fn close(
     }
     out.flush()?;
     if options.stats {
-        say(envelope.in_words().trim_end());
+        say(&lines(envelope.in_words().trim_end()));
     }
     Ok(())
 }

@@ -132,7 +132,8 @@ fn headline(error: &Error) -> String {
     }
 }
 
-// A pattern error is drawn over several lines with a caret, which must survive.
-fn lines(text: &str) -> String {
+/// Text of several lines, each made harmless. A pattern error is drawn over several lines with a
+/// caret, which must survive.
+pub(super) fn lines(text: &str) -> String {
     text.lines().map(visible).collect::<Vec<_>>().join("\n")
 }

@@ -17,7 +17,7 @@ use super::{
     output::Out,
 };
 use crate::{
-    bucket::{Bucket, Permits},
+    bucket::{Bucket, Permits, Unopened},
     cache::{CacheOptions, DiskOptions},
     config,
     error::{Error, Kind, Result},
@@ -99,7 +99,10 @@ impl Ready {
         let done = Box::pin(self.dispatch(&sandbox, options, out)).await;
         // What was fetched is worth keeping even for a command that failed; a cache that cannot
         // be written only costs the next run its time.
-        drop(sandbox.vfs().cache().flush().await);
+        sandbox.vfs().cache().flush().await;
+        if let Some(notice) = sandbox.vfs().cache().notice() {
+            failure::say(&format!("r2vfs: {notice}"));
+        }
         done
     }
 
@@ -140,12 +143,22 @@ fn permits(options: &Options) -> Permits {
     Permits::new(options.concurrency.unwrap_or(CONCURRENCY))
 }
 
+/// An error that says which mount it is about, where there can be more than one.
+fn named(error: Error, point: &str) -> Error {
+    if point == "/" { error } else { error.at(format!("{}/", point.trim_end_matches('/'))) }
+}
+
 fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<VirtualSandbox> {
     let mut mounts = Vec::with_capacity(options.mounts.len());
     let mut worth_a_disk = false;
     for plan in &options.mounts {
-        let bucket: Arc<dyn Bucket> =
-            config::open(&plan.location, &plan.settings, permits, platform)?;
+        let opened = config::open(&plan.location, &plan.settings, permits, platform);
+        let bucket: Arc<dyn Bucket> = match opened.map_err(|error| named(error, &plan.point)) {
+            Ok(bucket) => bucket,
+            // The other mounts are worth having; this one says what is wrong when it is touched.
+            Err(error) if options.mounts.len() > 1 => Arc::new(Unopened::new(error)),
+            Err(error) => return Err(error),
+        };
         worth_a_disk |= bucket.worth_disk_cache();
         mounts.push(Mount { point: plan.point.clone(), bucket });
     }

@@ -20,6 +20,11 @@ fn a_location() {
     world.run(&["-b", "s3://Bad_Bucket", "ls"]).fails(&["bucket's name", "next: "]);
     world.run(&["-b", "./not-there", "ls"]).fails(&["next: "]);
     world.run(&["--mount", "/kb", "ls"]).fails(&["names no location", "--mount /POINT=LOCATION"]);
+    for wrong in ["s3://private", "s3://private=/kb", "kb=s3://private", "/kb=s3:private"] {
+        let ran = world.run(&["--mount", wrong, "ls"]);
+        ran.fails(&["next: "]);
+        assert!(!ran.err.contains("private"), "{ran}");
+    }
     let root = world.root().to_str().expect("a UTF-8 path").to_owned();
     let (one, two) = (format!("/kb={root}"), format!("/kb/in={root}"));
     world.run(&["--mount", &one, "--mount", &two, "ls"]).fails(&["/kb"]);

@@ -79,6 +79,33 @@ async fn an_object_that_cannot_be_read_is_reported_beside_the_other_matches() {
     );
     ran.fails(&["r2vfs: /docs/cold.md: ", "r2vfs: /docs/faq.md: "]);
     assert_eq!(ran.err.lines().count(), 2, "{ran}");
+    // A failure puts nothing between records that a program splits at NUL.
+    let paths = bucket.say("grep -l -0 [eo]");
+    assert_eq!(paths.text(), "/a\0/a/inside.md\0/docs/guide.md\0", "{paths}");
+    let records = bucket.say("grep --null-data -N [eo]");
+    assert_eq!(records.text().matches('\0').count(), 3, "{records}");
+    assert!(!records.text().contains("\0\n"), "{records}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_restored_archive_object_is_read() {
+    let bucket = Bucket::new().await;
+    let restored = Stored::new("thawed\n").storage_class("GLACIER").restored();
+    bucket.server.store().put_object("docs/cold.md", restored);
+    bucket.say("cat /docs/cold.md").gives(0, "thawed\n");
+    bucket.say("grep thawed").gives(0, "/docs/cold.md:1:thawed\n");
+    assert!(bucket.say("stat /docs/cold.md").text().contains("archived: yes"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_disk_cache_that_cannot_be_used_is_told_once() {
+    let bucket = Bucket::new().await;
+    let file = bucket.world.beside("file");
+    std::fs::write(&file, "").expect("a file");
+    let ran = bucket.say(&format!("--cache-dir {} grep answer", file.display()));
+    assert_eq!((ran.code, ran.text()), (Some(0), "/docs/faq.md:2:answer\n".to_owned()), "{ran}");
+    assert!(ran.err.starts_with("r2vfs: the disk cache cannot be used"), "{ran}");
+    assert_eq!(ran.err.lines().count(), 1, "{ran}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -5,13 +5,13 @@ use std::{ops::Range, time::Instant};
 use super::super::{
     args::Cat,
     exit::Exit,
-    failure::{Failures, Stop, say},
+    failure::{Failures, Stop},
     options::Options,
     output::Out,
     usage::wrong,
     wait::Waiter,
 };
-use super::{budget, found};
+use super::{budget, close, found};
 use crate::{
     error::{Error, Result},
     sandbox::{Envelope, SkipReason, VirtualSandbox},
@@ -24,6 +24,11 @@ pub(in crate::cli) async fn run(
     cat: Cat,
     out: &mut Out,
 ) -> Result<Exit, Stop> {
+    if options.json {
+        return Err(wrong("cat gives bytes as they are, so there is no --json for it")
+            .hint("leave --json out, or use `r2vfs --json read`")
+            .into());
+    }
     let range = cat.range.as_deref().map(parse).transpose()?;
     let mut failures = Failures::default();
     let mut waiter = Waiter::new("reading");
@@ -38,29 +43,21 @@ pub(in crate::cli) async fn run(
         };
         let opened = Box::pin(sandbox.bytes(path, range.clone(), &op));
         match waiter.until(out, opened).await? {
-            Ok(mut bytes) => {
-                while let Some(chunk) = waiter.until(out, bytes.next()).await? {
-                    match chunk {
-                        Ok(chunk) => out.write(&chunk)?,
-                        Err(error) => {
-                            fail(error);
-                            break;
-                        }
-                    }
+            Ok(mut bytes) => loop {
+                match waiter.until(out, bytes.next()).await? {
+                    Some(Ok(chunk)) => out.write(&chunk)?,
+                    Some(Err(error)) => break fail(error),
+                    None => break envelope.matched += 1,
                 }
-                envelope.matched += 1;
-            }
+            },
             Err(error) => fail(error),
         }
     }
-    if options.stats {
-        out.flush()?;
-        envelope.cost = op.call.meter.cost();
-        envelope.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
-        envelope.settle();
-        say(envelope.in_words().trim_end());
-    }
-    out.flush()?;
+    envelope.cost = op.call.meter.cost();
+    envelope.as_of = op.as_of();
+    envelope.elapsed_ms = u64::try_from(started.elapsed().as_millis()).unwrap_or(u64::MAX);
+    envelope.settle();
+    close(options, out, &mut failures, &envelope)?;
     found(&failures)
 }
 

@@ -30,7 +30,8 @@ pub(in crate::cli) async fn run(
     let started = Instant::now();
     let mut failures = Failures::new(grep.silent);
     let mut waiter = Waiter::new("searching");
-    let GrepOptions { pattern, search, selection, paths, decompress, printer, .. } = grep;
+    let GrepOptions { pattern, search, selection, paths, decompress, printer, terminator, .. } =
+        grep;
     let request = ScanRequest {
         paths: paths.clone(),
         pattern,
@@ -43,7 +44,7 @@ pub(in crate::cli) async fn run(
     let mut scan = sandbox.scan(request, printer.clone())?;
     let mut last: Option<Arc<str>> = None;
     let mut matched = false;
-    // A line of more than one piece is under way.
+    // A line of more than one piece is under way: it belongs to the file of the last chunk.
     let mut open_line = false;
     while let Some(event) = waiter.until(out, scan.next()).await? {
         match event {
@@ -58,18 +59,20 @@ pub(in crate::cli) async fn run(
                 // JSON is printed even with -q, for its sums: nobody wants the messages.
                 if !grep.quiet {
                     out.write(&chunk.bytes)?;
-                    open_line = chunk.bytes.last().is_some_and(|byte| *byte != b'\n');
+                    open_line = terminator.is_some_and(|end| chunk.bytes.last() != end.last());
                 }
             }
             ScanEvent::End { found, .. } => {
+                open_line = false;
                 matched |= found.matched;
                 if matched && grep.quiet {
                     scan.reach_limit("one match was asked for");
                 }
             }
             ScanEvent::Failed { path, error, .. } => {
-                if std::mem::take(&mut open_line) {
-                    out.write(b"\n")?;
+                let cut = std::mem::take(&mut open_line) && last.as_deref() == Some(&*path);
+                if let (true, Some(end)) = (cut, terminator) {
+                    out.write(end)?;
                 }
                 let error = error.at(&*path);
                 // What was asked for by name, or hides a whole mount, is answered with what to

@@ -11,10 +11,10 @@ use super::super::{
 use super::{close, found};
 use crate::{
     error::{Error, Kind},
-    sandbox::{StatArgs, StatResult, VirtualSandbox, utc},
+    sandbox::{Envelope, SkipReason, StatArgs, StatResult, VirtualSandbox, utc},
 };
 
-/// Describes each path.
+/// Describes each path, and ends with one envelope for all of them.
 pub(in crate::cli) async fn run(
     sandbox: &VirtualSandbox,
     options: &Options,
@@ -23,22 +23,47 @@ pub(in crate::cli) async fn run(
 ) -> Result<Exit, Stop> {
     let mut failures = Failures::default();
     let mut waiter = Waiter::new("looking");
+    let mut whole = Envelope::default();
     for path in stat.paths {
-        let arguments = StatArgs { path, report: stat.report };
+        let arguments = StatArgs { path: path.clone(), report: stat.report };
         match waiter.until(out, sandbox.stat(arguments)).await? {
-            Ok(answer) if options.json => {
-                out.message("stat", &answer.result)?;
-                close(options, out, &mut failures, &answer.envelope)?;
-            }
             Ok(answer) => {
-                print(out, &answer.result)?;
-                close(options, out, &mut failures, &answer.envelope)?;
+                match options.json {
+                    true => out.message("stat", &answer.result)?,
+                    false => print(out, &answer.result)?,
+                }
+                add(&mut whole, answer.envelope);
             }
-            Err(error) => failures.tell(&error),
+            Err(error) => {
+                failures.tell(&error);
+                whole.skip(&path, SkipReason::of(&error), error.message());
+            }
         }
     }
-    out.flush()?;
+    whole.settle();
+    close(options, out, &mut failures, &whole)?;
     found(&failures)
+}
+
+/// What one more answer of the command is worth.
+fn add(whole: &mut Envelope, one: Envelope) {
+    for lack in one.incomplete {
+        whole.lacks(lack.reason, lack.detail);
+    }
+    for skipped in one.skipped {
+        whole.skip(&skipped.path, skipped.reason, skipped.detail);
+    }
+    whole.listed += one.listed;
+    whole.searched += one.searched;
+    whole.matched += one.matched;
+    whole.as_of = [whole.as_of, one.as_of].into_iter().flatten().min();
+    whole.cost.list_requests += one.cost.list_requests;
+    whole.cost.get_requests += one.cost.get_requests;
+    whole.cost.bytes_fetched += one.cost.bytes_fetched;
+    whole.cost.cache_hits += one.cost.cache_hits;
+    whole.cost.retries += one.cost.retries;
+    whole.elapsed_ms += one.elapsed_ms;
+    whole.notes.extend(one.notes);
 }
 
 fn print(out: &mut Out, stat: &StatResult) -> Result<(), Stop> {

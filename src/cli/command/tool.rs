@@ -39,12 +39,16 @@ fn parse(text: String) -> Result<Value> {
     let mut text = text;
     if text == "-" {
         text.clear();
-        let read = std::io::stdin().lock().take(MAX_ARGUMENTS).read_to_string(&mut text);
+        let read = std::io::stdin().lock().take(MAX_ARGUMENTS + 1).read_to_string(&mut text);
         read.map_err(|error| {
             wrong(format!("the arguments on standard input cannot be read: {error}"))
                 .because(error)
                 .hint("pass one JSON object")
         })?;
+        if text.len() as u64 > MAX_ARGUMENTS {
+            return Err(wrong("the arguments on standard input are longer than 1 MiB")
+                .hint("pass one JSON object"));
+        }
     }
     serde_json::from_str(&text).map_err(|error| {
         wrong(format!("the arguments are not JSON: {error}"))

@@ -37,6 +37,9 @@ pub(in crate::cli) struct GrepOptions {
     pub printer: Printer,
     /// What stands between the output of two files, with its line end.
     pub separator: Option<Vec<u8>>,
+    /// What ends a line of output, where a file's output comes in pieces that can be cut short;
+    /// a count or a path comes whole.
+    pub terminator: Option<&'static [u8]>,
     /// Print nothing and stop at the first match.
     pub quiet: bool,
     pub silent: bool,
@@ -125,6 +128,11 @@ impl GrepOptions {
         };
         let heading = !flags.vimgrep && !flags.no_heading && (flags.heading || printing.terminal);
         let separator = separator(&flags, mode, &search, heading);
+        let terminator = match mode {
+            Mode::Lines => Some(line_end(&flags)),
+            Mode::Json => Some(b"\n".as_slice()),
+            _ => None,
+        };
         let style = style(&flags, mode, heading)?;
         let printer = Printer::new(style, printing.color, printing.terminal);
         let mut paths = flags.words;
@@ -148,6 +156,7 @@ impl GrepOptions {
             decompress: flags.search_zip,
             printer,
             separator,
+            terminator,
             quiet: flags.quiet,
             silent: flags.no_messages,
             json: printing.json,
@@ -250,12 +259,16 @@ fn separator(flags: &Grep, mode: Mode, search: &SearchOptions, heading: bool) ->
         (false, true) => context_separator(flags)?,
         (false, false) => return None,
     };
-    between.extend_from_slice(match (flags.crlf, flags.null_data) {
+    between.extend_from_slice(line_end(flags));
+    Some(between)
+}
+
+fn line_end(flags: &Grep) -> &'static [u8] {
+    match (flags.crlf, flags.null_data) {
         (true, _) => b"\r\n",
         (_, true) => b"\0",
         _ => b"\n",
-    });
-    Some(between)
+    }
 }
 
 fn context_separator(flags: &Grep) -> Option<Vec<u8>> {

@@ -46,13 +46,19 @@ pub(super) fn plan(
     let mount = |point: &str, location: &str| {
         Ok(MountPlan {
             point: point.to_owned(),
-            location: Location::parse(location)?,
+            location: Location::parse(location).map_err(|error| about(point, error))?,
             settings: options(environment.clone()),
         })
     };
     let mut plans = Vec::new();
     if let Some(file) = &common.config {
         for entry in read(file)? {
+            if !entry.point.starts_with('/') {
+                let message = format!("{}: a point does not start with `/`", file.display());
+                return Err(
+                    Error::new(Kind::Config, message).hint("write it as in point = \"/kb\"")
+                );
+            }
             let mut location = Location::parse(&entry.location).map_err(|error| {
                 let message = format!("{}: {}: {}", file.display(), entry.point, error.message());
                 match error.advice() {
@@ -74,9 +80,16 @@ pub(super) fn plan(
         }
     }
     for text in &common.mount {
+        // The text itself is not repeated: it holds the name of a bucket, perhaps in the wrong place.
+        let refused = |what: &str| {
+            wrong(format!("--mount {what}"))
+                .hint("write --mount /POINT=LOCATION, as in --mount /kb=r2://support")
+        };
+        if !text.starts_with('/') {
+            return Err(refused("does not start with the `/` of a mount point"));
+        }
         let Some((point, location)) = text.split_once('=') else {
-            return Err(wrong(format!("--mount `{text}` names no location"))
-                .hint("write --mount /POINT=LOCATION, as in --mount /kb=r2://support"));
+            return Err(refused("names no location"));
         };
         plans.push(mount(point, location)?);
     }
@@ -92,6 +105,11 @@ pub(super) fn plan(
         plans.push(mount("/", &location)?);
     }
     Ok(plans)
+}
+
+/// A location's error, with the mount that it is about.
+fn about(point: &str, error: Error) -> Error {
+    if point == "/" { error } else { error.at(point) }
 }
 
 #[derive(Debug, Deserialize)]
