@@ -258,3 +258,27 @@ async fn globs_nested_beyond_reason_are_refused() {
     let args = GlobArgs { pattern: OneOrMany::One(most), ..GlobArgs::default() };
     sandbox.glob(args).await.expect("deep enough");
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_text_of_a_grep_is_bounded_and_goes_on() {
+    let server = TestServer::start().await;
+    let line = format!("article {}\n", "x".repeat(1900));
+    for key in ["a", "b"] {
+        server.store().put(key, line.repeat(3000));
+    }
+    let sandbox = served(&server);
+    let all = GrepArgs { output_mode: OutputMode::Content, limit: Some(100_000), ..article(&[]) };
+    let first = sandbox.grep(all.clone()).await.expect("a page");
+    let text = |files: &[r2vfs::sandbox::FileHits]| -> usize {
+        files.iter().flat_map(|file| &file.lines).map(|line| line.text.len()).sum()
+    };
+    assert!(text(&first.result.files) < (8 << 20) + 2000);
+    assert_eq!(first.envelope.incomplete[0].reason, Reason::Limit);
+    let rest = GrepArgs { cursor: first.envelope.cursor, ..all };
+    let rest = sandbox.grep(rest).await.expect("the rest");
+    assert!(rest.envelope.complete, "{:?}", rest.envelope);
+    let lines = |files: &[r2vfs::sandbox::FileHits]| -> usize {
+        files.iter().map(|file| file.lines.len()).sum()
+    };
+    assert_eq!(lines(&first.result.files) + lines(&rest.result.files), 6000);
+}

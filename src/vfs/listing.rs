@@ -234,7 +234,7 @@ impl Vfs {
                 break;
             }
             let Some(snapshot) = self.around(op, mount, parent).await else { break };
-            if snapshot.len() > 0 {
+            if !snapshot.is_empty() {
                 names = snapshot.nearest(&inner, SUGGESTIONS);
                 break;
             }
