@@ -210,6 +210,9 @@ async fn keys_without_a_path_are_counted_however_they_were_listed() {
         assert_eq!(notes.len(), 1, "{notes:?}");
         assert!(notes[0].contains("keys cannot be addressed"), "{notes:?}");
         assert!(notes[0].len() < 200, "{notes:?}");
+        let args = ListArgs { path: "/a/".into(), ..ListArgs::default() };
+        let notes = sandbox.list(args).await.expect("a directory").envelope.notes;
+        assert!(notes.is_empty(), "none of them is here: {notes:?}");
     }
 
     server.faults().list_in(Order::Components);

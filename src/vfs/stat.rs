@@ -259,9 +259,31 @@ fn lost_below(snapshot: &Snapshot, prefix: &str) -> Option<String> {
     if snapshot.prefix() == prefix {
         return lost_note(snapshot.report().unaddressable, snapshot.unaddressable());
     }
-    let below = snapshot.unaddressable().iter().filter(|key| key.starts_with(prefix));
-    let below: Vec<String> = below.cloned().collect();
+    let below = |key: &&String| plain_bytes(key).starts_with(prefix.as_bytes());
+    let below: Vec<String> = snapshot.unaddressable().iter().filter(below).cloned().collect();
     lost_note(below.len() as u64, &below)
+}
+
+/// The bytes that a key in percent form stands for.
+fn plain_bytes(key: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let digits = rest.get(at + 1..at + 3);
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
 }
 
 /// The zero-byte object that only makes its directory exist.
