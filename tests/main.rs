@@ -4,6 +4,7 @@
 mod cli;
 mod contract;
 mod faults;
+mod listing;
 mod loopback;
 mod reading;
 mod requests;

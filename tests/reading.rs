@@ -1,7 +1,7 @@
 //! Lines of large, encoded and odd objects.
 
 use r2vfs::{
-    sandbox::{ReadArgs, ReadResult, VirtualSandbox},
+    sandbox::{ReadArgs, ReadResult, Reason, VirtualSandbox},
     vfs::Freshness,
 };
 
@@ -149,4 +149,97 @@ async fn a_bounded_freshness_saves_the_listing_and_strict_does_not() {
         assert_eq!(server.counts().lists, lists, "{freshness:?}");
         assert_eq!(server.counts().gets, 1, "{freshness:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_holds_only_whole_lines_and_says_when_it_is_shortened() {
+    let server = TestServer::start().await;
+    let store = server.store();
+    // The bytes that a tail looks at begin inside one of these.
+    store.put_object("wide", Stored::numbered(65_000, 100));
+    store.put("ten", format!("{}\n", "x".repeat(40)).repeat(10));
+    let uneven = format!("{}{}\n", "short\n".repeat(9), "x".repeat(96));
+    store.put("uneven", uneven.clone());
+    store.put("open", uneven.trim_end().to_owned());
+    let sandbox = served(&server);
+
+    let args = |path: &str, tail, max_bytes| ReadArgs {
+        path: path.into(),
+        tail: Some(tail),
+        max_bytes,
+        max_line: Some(100),
+        ..ReadArgs::default()
+    };
+    let wide = sandbox.read(args("/wide", 40, None)).await.expect("a tail");
+    assert!(wide.result.lines.len() >= 16, "{}", wide.result.lines.len());
+    assert!(wide.result.lines.iter().all(|line| line.cut == 64_899 && line.text.len() == 100));
+    assert_eq!(wide.envelope.incomplete[0].reason, Reason::Limit);
+
+    let ten = sandbox.read(args("/ten", 5, Some(100))).await.expect("a tail");
+    let numbers: Vec<_> = ten.result.lines.iter().filter_map(|line| line.number).collect();
+    assert_eq!(numbers, [9, 10]);
+    assert!(!ten.envelope.complete);
+    for path in ["/uneven", "/open"] {
+        let tail = sandbox.read(args(path, 10, Some(100))).await.expect("a tail");
+        assert_eq!(texts(&tail.result), [&"x".repeat(96), ""][..1], "{path}");
+    }
+    let whole = sandbox.read(args("/ten", 10, None)).await.expect("a tail");
+    assert!(whole.envelope.complete);
+    assert_eq!(whole.result.lines.len(), 10);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_last_line_longer_than_a_tail_looks_at_is_cut_and_counted() {
+    let server = TestServer::start().await;
+    for (key, before, end) in [("a", "first\n", "\r\n"), ("b", "", "\n"), ("c", "1\n2\n", "")] {
+        let text = format!("{before}{}y{end}", "x".repeat((3 << 20) - 1));
+        server.store().put(key, text);
+        let sandbox = served(&server);
+        let path = format!("/{key}");
+        let one = tail(&sandbox, &path, 1).await;
+        assert_eq!(one.lines.len(), 1, "{key}");
+        assert_eq!(one.lines[0].text, "x".repeat(2000), "{key}");
+        assert_eq!(one.lines[0].cut, (3 << 20) - 2000, "{key}");
+        let args = ReadArgs { path, tail: Some(2), ..ReadArgs::default() };
+        let two = sandbox.read(args).await.expect("a tail");
+        assert_eq!(two.envelope.complete, before.is_empty(), "{key}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_scan_to_the_end_leaves_no_line_that_is_not_there() {
+    let server = TestServer::start().await;
+    const LINES: u64 = 1 << 14;
+    server.store().put_object("log", Stored::numbered(64, LINES));
+    let sandbox = served(&server);
+    assert_eq!(window(&sandbox, "/log", LINES, 10).await.total_lines, Some(LINES));
+    let past = ReadArgs { path: "/log".into(), offset: Some(LINES + 2), ..ReadArgs::default() };
+    let error = sandbox.read(past).await.expect_err("there is no such line");
+    assert!(error.to_string().contains(&format!("there are {LINES} lines")), "{error}");
+    assert_eq!(window(&sandbox, "/log", 1, 1).await.total_lines, Some(LINES));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_window_ends_before_the_line_that_would_pass_its_bytes() {
+    let server = TestServer::start().await;
+    let store = server.store();
+    store.put("ten", format!("{}\r\n", "x".repeat(40)).repeat(10));
+    store.put("crlf", format!("{}\r\nend\n", "x".repeat(2000)));
+    store.put("bom", "\u{feff}one\ntwo\n");
+    store.put("bom-long", format!("\u{feff}{}\n", "x".repeat(2000)));
+    let sandbox = served(&server);
+    for (max_bytes, lines) in [(1, 1), (79, 1), (80, 2), (81, 2), (119, 2), (120, 3), (400, 10)] {
+        let max_bytes = Some(max_bytes);
+        let args = ReadArgs { path: "/ten".into(), max_bytes, ..ReadArgs::default() };
+        let answer = sandbox.read(args).await.expect("a window");
+        assert_eq!(answer.result.lines.len(), lines, "{max_bytes:?}");
+        let next = (lines < 10).then_some(lines as u64 + 1);
+        assert_eq!(answer.result.next_offset, next, "{max_bytes:?}");
+    }
+    let crlf = window(&sandbox, "/crlf", 1, 1).await;
+    assert_eq!((crlf.lines[0].text.len(), crlf.lines[0].cut), (2000, 0));
+    assert_eq!(texts(&window(&sandbox, "/bom", 1, 2).await), ["one", "two"]);
+    assert_eq!(texts(&tail(&sandbox, "/bom", 2).await), ["one", "two"]);
+    let long = window(&sandbox, "/bom-long", 1, 1).await;
+    assert_eq!((long.lines[0].text.len(), long.lines[0].cut), (2000, 0));
 }

@@ -197,6 +197,12 @@ impl Envelope {
         self.incomplete.iter().any(|i| i.reason != Reason::Limit)
     }
 
+    /// Whether the work ended before its end, so that there may be more.
+    pub(super) fn was_stopped(&self) -> bool {
+        let stops = [Reason::Deadline, Reason::Budget, Reason::Cancelled];
+        self.incomplete.iter().any(|i| stops.contains(&i.reason))
+    }
+
     /// The envelope for a person, several lines.
     pub fn in_words(&self) -> String {
         let mut text = String::new();

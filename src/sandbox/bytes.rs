@@ -7,7 +7,7 @@ use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::Result,
-    vfs::{ByteStream, MAX_DECODED, Op, Target},
+    vfs::{ByteStream, Op, Target},
 };
 
 /// Bytes that hold the magic number of any compression.
@@ -30,7 +30,7 @@ impl VirtualSandbox {
         let entry = match self.vfs.resolve(op, path).await? {
             Target::File { entry, .. } => entry,
             Target::Dir { known: false, .. } => {
-                // Nobody has looked yet whether it exists; this does, and suggests names.
+                // Nobody has looked yet whether it exists; this does, and suggests names if not.
                 self.vfs.stat(op, path).await?;
                 return Err(is_directory(path));
             }
@@ -39,13 +39,13 @@ impl VirtualSandbox {
         match range {
             None => {
                 let content = self.vfs.open(op, entry, Use::Read, MAX_GET).await?;
-                Ok(content.stream(true, MAX_DECODED))
+                Ok(content.stream(true, MAX_GET))
             }
             Some(range) => {
                 // Only a response tells how an object is encoded, and only its first bytes
                 // whether a name tells the truth.
                 let content = self.vfs.open(op, entry, Use::Read, MAGIC).await?;
-                Ok(content.stream_part(range, true, MAX_DECODED))
+                Ok(content.stream_part(range, true, MAX_GET))
             }
         }
     }

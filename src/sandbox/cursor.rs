@@ -6,6 +6,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::{Envelope, Reason};
 use crate::error::{Error, Kind, Result};
 
 /// A place in the results of one query.
@@ -23,15 +24,18 @@ pub(super) struct Cursor {
 
 impl Cursor {
     /// Digest of a query; the cursor itself must not be part of it.
-    pub(super) fn digest(tool: &str, arguments: &impl Serialize) -> u64 {
-        let arguments = serde_json::to_string(arguments).unwrap_or_default();
-        xxhash_rust::xxh3::xxh3_64(format!("{tool}\0{arguments}").as_bytes())
+    ///
+    /// # Errors
+    /// [`Kind::Io`] for arguments that JSON cannot hold.
+    pub(super) fn digest(tool: &str, arguments: &impl Serialize) -> Result<u64> {
+        let arguments = serde_json::to_string(arguments).map_err(unwritable)?;
+        Ok(xxhash_rust::xxh3::xxh3_64(format!("{tool}\0{arguments}").as_bytes()))
     }
 
     /// Opaque text: hexadecimal, so that it survives every shell and URL.
-    pub(super) fn encode(&self) -> String {
-        let json = serde_json::to_vec(self).unwrap_or_default();
-        json.iter().map(|byte| format!("{byte:02x}")).collect()
+    fn encode(&self) -> Result<String> {
+        let json = serde_json::to_vec(self).map_err(unwritable)?;
+        Ok(json.iter().map(|byte| format!("{byte:02x}")).collect())
     }
 
     /// # Errors
@@ -54,12 +58,46 @@ impl Cursor {
         Ok(cursor)
     }
 
-    /// What to tell when the results go on from another listing than they began with.
-    pub(super) fn note_if_newer(&self, as_of: Option<i64>) -> Option<String> {
-        (as_of != self.as_of).then(|| {
-            "the bucket was listed again since the first page: what was added or removed before \
-             this page is not in it"
-                .to_owned()
-        })
+    /// Tells in `envelope` where an answer that began at `earlier` goes on: at `place` where there
+    /// is more, or where it was stopped before its end.
+    pub(super) fn tell(
+        envelope: &mut Envelope,
+        (earlier, place): (Option<Self>, Option<Self>),
+        order_broke: bool,
+    ) -> Result<()> {
+        if let Some(earlier) = &earlier
+            && earlier.as_of != envelope.as_of
+        {
+            envelope.notes.push(
+                "the bucket was listed again since the first page: what was added or removed \
+                 before this page is not in it"
+                    .to_owned(),
+            );
+        }
+        if order_broke {
+            // Keys that sort before the cursor but are listed after it were never given out.
+            if earlier.is_some() {
+                envelope.lacks(
+                    Reason::Error,
+                    "the server lists keys out of byte order: keys before the cursor may have \
+                     been left out; start again without the cursor",
+                );
+            } else if place.is_some() {
+                envelope.notes.push(
+                    "the server lists keys out of byte order, which was seen too late for a \
+                     cursor: ask again, or with a higher limit"
+                        .to_owned(),
+                );
+            }
+        } else if let Some(place) = place {
+            let as_of = envelope.as_of;
+            envelope.cursor = Some(Self { as_of, ..place }.encode()?);
+        }
+        envelope.settle();
+        Ok(())
     }
+}
+
+fn unwritable(error: serde_json::Error) -> Error {
+    Error::new(Kind::Io, "the arguments cannot be written as JSON").because(error)
 }

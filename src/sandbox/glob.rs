@@ -121,20 +121,28 @@ impl VirtualSandbox {
         })
     }
 
-    /// The files that match.
+    /// The files that match. What fails when something was found is told in the envelope.
     ///
     /// # Errors
-    /// [`Kind::InvalidPattern`] with the column, and what listing fails with.
+    /// [`Kind::InvalidPattern`] with the column, and what listing fails with where nothing could
+    /// be listed.
     pub async fn glob(&self, args: GlobArgs) -> Result<Answer<GlobResult>> {
         let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("glob", &args);
+        let query = Cursor::digest("glob", &args)?;
         let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
         let after_path = after.as_ref().map(|after| after.path.as_str());
         let mut paths = self.paths_from(&args, after_path).await?;
         let mut found = Vec::new();
         let mut more = false;
+        let mut failed = None;
         while let Some(entry) = paths.next().await {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             if after_path == Some(&entry.path) {
                 continue;
             }
@@ -145,22 +153,29 @@ impl VirtualSandbox {
             found.push(entry.path);
         }
         let mut envelope = paths.envelope();
+        if let Some(error) = failed
+            && found.is_empty()
+            && !paths.walk.any_ended()
+            && !envelope.was_stopped()
+        {
+            return Err(error);
+        }
         envelope.matched = found.len() as u64;
         if more {
             envelope.lacks(Reason::Limit, format!("the limit of {limit} paths is reached"));
-            envelope.cursor = found.last().map(|last| {
-                Cursor { query, path: last.clone(), skip: 0, as_of: envelope.as_of }.encode()
-            });
         }
-        envelope.notes.extend(after.and_then(|after| after.note_if_newer(envelope.as_of)));
-        envelope.settle();
+        let place = (more || envelope.was_stopped()).then(|| match found.last() {
+            Some(last) => Some(Cursor { query, path: last.clone(), skip: 0, as_of: None }),
+            None => after.clone(),
+        });
+        Cursor::tell(&mut envelope, (after, place.flatten()), paths.op.order_broke())?;
         Ok(Answer { result: GlobResult { paths: found }, envelope })
     }
 }
 
 impl Paths {
     /// The next file, or `None` at the end. After an error there may be more: a mount that fails
-    /// does not hide the others.
+    /// does not hide the others. To be awaited to its end, like [`Walk::next`].
     pub async fn next(&mut self) -> Option<Result<Entry>> {
         loop {
             if let Some(entry) = self.ready.pop_front() {

@@ -1,5 +1,7 @@
 //! `grep`: the lines that match, over all files or some.
 
+use std::collections::HashSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::{
@@ -21,6 +23,9 @@ const MAX_LIMIT: u64 = 100_000;
 
 /// A line is cut to this many bytes.
 const MAX_LINE: usize = 2000;
+
+/// The most bytes of text and paths one answer may hold, beside the last result with its context.
+const MAX_TEXT: usize = 8 << 20;
 
 /// The most lines of context on either side.
 const MAX_CONTEXT: u64 = 1000;
@@ -134,11 +139,15 @@ struct Collector {
     mode: OutputMode,
     limit: u64,
     taken: u64,
+    /// Bytes of text and paths taken.
+    bytes: usize,
     result: GrepResult,
     /// Results of the current file that an earlier answer gave.
     skip: u64,
     /// The file being taken and its results so far, earlier answers included.
     place: (String, u64),
+    /// Of the paths that were named, those that were not searched, with the first error.
+    lost: (HashSet<String>, Option<Error>),
 }
 
 impl VirtualSandbox {
@@ -146,10 +155,11 @@ impl VirtualSandbox {
     ///
     /// # Errors
     /// [`Kind::InvalidPattern`] with the column, [`Kind::InvalidArgument`], and
-    /// [`Kind::NotFound`] when none of the paths exists.
+    /// [`Kind::NotFound`] when none of the paths exists. What fails beside results is told in
+    /// the envelope.
     pub async fn grep(&self, args: GrepArgs) -> Result<Answer<GrepResult>> {
         let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("grep", &args);
+        let query = Cursor::digest("grep", &args)?;
         let from = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
         let mode = args.output_mode;
         let hits = Hits {
@@ -162,25 +172,37 @@ impl VirtualSandbox {
             only_matching: false,
         };
         let mut request = args.request()?;
-        let paths = request.paths.len();
+        let paths: HashSet<String> = request.paths.iter().cloned().collect();
         request.start = from.as_ref().map(|from| from.path.clone());
         let mut scan = self.scan(request, hits)?;
         let mut collector = Collector {
             mode,
             limit,
             taken: 0,
+            bytes: 0,
             result: GrepResult::default(),
             skip: from.as_ref().map_or(0, |from| from.skip),
             place: from.as_ref().map_or_else(Default::default, |f| (f.path.clone(), 0)),
+            lost: (HashSet::new(), None),
         };
-        let more = collector.collect(&mut scan, paths).await?;
+        let more = collector.collect(&mut scan, &paths).await;
         let mut envelope = scan.envelope();
-        if more {
-            let (path, skip) = collector.place;
-            let as_of = envelope.as_of;
-            envelope.cursor = Some(Cursor { query, path, skip, as_of }.encode());
+        if envelope.searched == 0
+            && collector.lost.0.len() == paths.len()
+            && let Some(error) = collector.lost.1
+        {
+            return Err(error);
         }
-        envelope.notes.extend(from.and_then(|from| from.note_if_newer(envelope.as_of)));
+        let (path, given) = collector.place;
+        // A file that was stopped in before it came to what is new keeps its place.
+        let skip = given.max(collector.skip);
+        let place = ((more || envelope.was_stopped()) && !path.is_empty()).then_some(Cursor {
+            query,
+            path,
+            skip,
+            as_of: None,
+        });
+        Cursor::tell(&mut envelope, (from, place), scan.order_broke())?;
         Ok(Answer { result: collector.result, envelope })
     }
 }
@@ -243,69 +265,81 @@ impl GrepArgs {
 }
 
 impl Collector {
-    /// Takes results until the end or the limit; answers whether there is more.
-    async fn collect(&mut self, scan: &mut Scan<Vec<Hit>>, paths: usize) -> Result<bool> {
-        let mut failed = 0;
+    /// Takes results until the end or the limit; answers whether there is more. `paths` are the
+    /// ones that were named.
+    async fn collect(&mut self, scan: &mut Scan<Vec<Hit>>, paths: &HashSet<String>) -> bool {
         while let Some(event) = scan.next().await {
             match event {
                 ScanEvent::Chunk { path, chunk } => {
                     for hit in chunk {
                         if self.full_before(&path, &hit) {
                             scan.reach_limit(self.limit_words("lines"));
-                            return Ok(true);
+                            return true;
                         }
                         self.take_line(&path, hit);
                     }
                 }
                 ScanEvent::End { path, found } if self.mode != OutputMode::Content => {
-                    if !found.matched || self.seen_before(&path) {
+                    let seen = self.come_to(&path);
+                    if !found.matched || seen {
                         continue;
                     }
-                    if self.taken == self.limit {
+                    if self.is_full() {
                         scan.reach_limit(self.limit_words("files"));
-                        return Ok(true);
+                        return true;
                     }
                     self.taken += 1;
-                    self.place = (path.to_string(), 1);
+                    self.bytes += path.len();
+                    self.place.1 = 1;
                     let count = (self.mode == OutputMode::Count).then_some(found.lines);
                     let path = path.to_string();
                     self.result.files.push(FileHits { path, count, lines: Vec::new() });
                 }
-                ScanEvent::End { .. } => {}
-                ScanEvent::Failed { error, .. } => {
-                    failed += 1;
-                    // When nothing that was named exists, the answer is an error, not "no match".
-                    if failed == paths && self.result.files.is_empty() && scan.is_idle() {
-                        return Err(error);
+                ScanEvent::End { path, .. } => {
+                    self.come_to(&path);
+                }
+                // When nothing that was named exists, the answer is an error, not "no match".
+                ScanEvent::Failed { path, error, .. } => {
+                    if paths.contains(&*path) {
+                        self.lost.0.insert(path.to_string());
+                        self.lost.1.get_or_insert(error);
                     }
                 }
             }
         }
-        Ok(false)
+        false
+    }
+
+    fn is_full(&self) -> bool {
+        self.taken >= self.limit || self.bytes >= MAX_TEXT
     }
 
     fn limit_words(&self, what: &str) -> String {
-        format!("the limit of {} {what} is reached", self.limit)
+        match self.taken >= self.limit {
+            true => format!("the limit of {} {what} is reached", self.limit),
+            false => format!("the limit of {MAX_TEXT} bytes in one answer is reached"),
+        }
     }
 
-    /// A file that an earlier answer gave.
-    fn seen_before(&mut self, path: &str) -> bool {
-        self.skip > 0 && self.place.0 == path && std::mem::take(&mut self.skip) > 0
+    /// The file `path` is the place now. Answers whether an earlier answer gave of it.
+    fn come_to(&mut self, path: &str) -> bool {
+        if self.place.0 != path {
+            self.place = (path.to_owned(), 0);
+            self.skip = 0;
+        }
+        self.skip > 0
     }
 
     fn full_before(&self, path: &str, hit: &Hit) -> bool {
         let earlier = self.place.0 == path && self.place.1 < self.skip;
-        self.taken >= self.limit && hit.kind == HitKind::Match && !earlier
+        self.is_full() && hit.kind == HitKind::Match && !earlier
     }
 
     fn take_line(&mut self, path: &str, hit: Hit) {
         if hit.kind == HitKind::Break {
             return;
         }
-        if self.place.0 != path {
-            self.place = (path.to_owned(), 0);
-            self.skip = 0;
-        }
+        self.come_to(path);
         if hit.kind == HitKind::Match {
             self.place.1 += 1;
             if self.place.1 <= self.skip {
@@ -321,6 +355,7 @@ impl Collector {
             context: hit.kind == HitKind::Context,
             cut: hit.cut,
         };
+        self.bytes += line.text.len();
         match self.result.files.last_mut().filter(|file| file.path == path) {
             Some(file) => file.lines.push(line),
             None => {

@@ -73,12 +73,14 @@ pub struct Entries {
     depth: u64,
     state: State,
     envelope: Envelope,
+    /// Something was listed to its end.
+    ended: bool,
 }
 
 #[derive(Debug)]
 enum State {
     Unresolved { recursive: bool },
-    Ready(VecDeque<ListedEntry>),
+    Ready { ready: VecDeque<ListedEntry>, failed: Option<Error> },
     Walking { walk: Box<Walk>, ready: VecDeque<ListedEntry>, dirs: DirTrail, known: bool },
     Over,
 }
@@ -93,26 +95,36 @@ impl VirtualSandbox {
             depth: args.depth.unwrap_or(u64::MAX),
             state: State::Unresolved { recursive: args.recursive },
             envelope: Envelope::default(),
+            ended: false,
         }
     }
 
-    /// The entries of a directory.
+    /// The entries of a directory. What fails when something was found is told in the envelope.
     ///
     /// # Errors
-    /// [`Kind::NotFound`], [`Kind::WrongType`] for a file, and what listing fails with.
+    /// [`Kind::NotFound`], [`Kind::WrongType`] for a file, and what listing fails with where
+    /// nothing could be listed.
     pub async fn list(&self, args: ListArgs) -> Result<Answer<ListResult>> {
         let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("list", &args);
+        let query = Cursor::digest("list", &args)?;
         let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
         let mut entries = self.entries(&args);
         let mut result = Vec::new();
         let mut more = false;
         let mut passed = after.is_none();
+        let mut failed = None;
         while let Some(entry) = entries.next().await {
-            let entry = entry?;
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    failed.get_or_insert(error);
+                    continue;
+                }
+            };
             if !passed {
-                // Everything up to the last path given out was seen before; paths of one
-                // listing come in one order, and a deleted last path is found by that order.
+                // Everything up to the last path given out was seen before. Files and the
+                // directories between them have no order that one comparison of paths decides,
+                // so a path that was deleted since is an error.
                 passed = after.as_ref().is_none_or(|after| entry.path == after.path);
                 continue;
             }
@@ -122,7 +134,15 @@ impl VirtualSandbox {
             }
             result.push(entry);
         }
-        if let (false, Some(after)) = (passed, &after) {
+        let mut envelope = entries.envelope();
+        if let Some(error) = &failed
+            && result.is_empty()
+            && !entries.ended
+            && !envelope.was_stopped()
+        {
+            return Err(error.clone());
+        }
+        if let (false, None, Some(after)) = (passed, &failed, &after) {
             return Err(Error::new(
                 Kind::InvalidArgument,
                 "the cursor's place is gone: it was deleted",
@@ -130,24 +150,24 @@ impl VirtualSandbox {
             .at(after.path.as_str())
             .hint("leave the cursor out to start again"));
         }
-        let mut envelope = entries.envelope();
         envelope.matched = result.len() as u64;
         if more {
             envelope.lacks(Reason::Limit, format!("the limit of {limit} entries is reached"));
-            envelope.cursor = result.last().map(|last: &ListEntry| {
-                let path = last.path.clone();
-                Cursor { query, path, skip: 0, as_of: envelope.as_of }.encode()
-            });
         }
-        envelope.notes.extend(after.and_then(|after| after.note_if_newer(envelope.as_of)));
-        envelope.settle();
+        let place = (more || envelope.was_stopped()).then(|| match result.last() {
+            Some(ListEntry { path, .. }) => {
+                Some(Cursor { query, path: path.clone(), skip: 0, as_of: None })
+            }
+            None => after.clone(),
+        });
+        Cursor::tell(&mut envelope, (after, place.flatten()), entries.op.order_broke())?;
         Ok(Answer { result: ListResult { entries: result }, envelope })
     }
 }
 
 impl Entries {
     /// The next entry, or `None` at the end. After an error there may be more: a mount that
-    /// fails does not hide the others.
+    /// fails does not hide the others. To be awaited to its end: dropped half way it is over.
     pub async fn next(&mut self) -> Option<Result<ListEntry>> {
         loop {
             match std::mem::replace(&mut self.state, State::Over) {
@@ -156,9 +176,11 @@ impl Entries {
                     Ok(state) => self.state = state,
                     Err(error) => return Some(Err(self.failed(error))),
                 },
-                State::Ready(mut ready) => {
-                    let entry = ready.pop_front()?;
-                    self.state = State::Ready(ready);
+                State::Ready { mut ready, failed } => {
+                    let Some(entry) = ready.pop_front() else {
+                        return failed.map(|error| Err(self.failed(error)));
+                    };
+                    self.state = State::Ready { ready, failed };
                     self.envelope.matched += 1;
                     return Some(Ok(entry.into()));
                 }
@@ -176,7 +198,8 @@ impl Entries {
                         Ok(None) => {
                             self.note(&mut walk);
                             if !known {
-                                let error = self.vfs.missing(&self.path, &[]);
+                                self.ended = false;
+                                let error = self.vfs.missing_dir(&self.op, &self.path).await;
                                 return Some(Err(self.failed(error)));
                             }
                         }
@@ -197,10 +220,11 @@ impl Entries {
 
     async fn resolve(&mut self, recursive: bool) -> Result<State> {
         if !recursive {
-            let (entries, notes) = self.vfs.list_dir(&self.op, &self.path).await?;
-            self.envelope.listed = entries.len() as u64;
-            self.envelope.notes = notes;
-            return Ok(State::Ready(entries.into()));
+            let level = self.vfs.list_dir(&self.op, &self.path).await?;
+            self.envelope.listed = level.entries.len() as u64;
+            self.envelope.notes = level.notes;
+            self.ended = true;
+            return Ok(State::Ready { ready: level.entries.into(), failed: level.failed });
         }
         let (scopes, base, known) = match self.vfs.resolve(&self.op, &self.path).await? {
             Target::Above(dir) => (self.vfs.mounts_below(&dir), dir, true),
@@ -221,6 +245,7 @@ impl Entries {
     }
 
     fn note(&mut self, walk: &mut Walk) {
+        self.ended = walk.any_ended();
         self.envelope.listed = walk.listed();
         let notes = walk.take_notes();
         self.envelope.notes.extend(notes);

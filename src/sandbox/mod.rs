@@ -56,7 +56,7 @@ impl Default for SandboxOptions {
         Self {
             cache: CacheOptions::default(),
             freshness: Freshness::Strict,
-            // Three large objects at once with their 16 MiB search buffers, or all of a window
+            // Two large objects at once with their 16 MiB search buffers, or all of a window
             // of small ones. With results (16 MiB) and the process itself this stays below the
             // 150 MiB that a grep may take over any bucket (issue 2).
             scan_bytes: 64 << 20,

@@ -109,7 +109,7 @@ impl VirtualSandbox {
         let entry = match self.vfs.resolve(&op, &args.path).await? {
             Target::File { entry, .. } => entry,
             Target::Dir { known: false, .. } => {
-                // Nobody has looked yet whether it exists; this does, and suggests names.
+                // Nobody has looked yet whether it exists; this does, and suggests names if not.
                 self.vfs.stat(&op, &args.path).await?;
                 return Err(is_directory(&args.path));
             }
@@ -130,6 +130,13 @@ impl VirtualSandbox {
         if let Some(next) = window.next {
             let last = next - 1;
             envelope.lacks(Reason::Limit, format!("lines {}-{last} were read", request.offset));
+        }
+        if window.shortened {
+            let (lines, most) = (window.lines.len(), request.max_bytes);
+            envelope.lacks(
+                Reason::Limit,
+                format!("the last {lines} lines were read: one more would pass {most} bytes"),
+            );
         }
         if window.changed {
             let note = "the file changed after it was listed; this is its newer version";

@@ -76,6 +76,14 @@ impl GlobOptions {
                 return Err(Error::new(Kind::InvalidPattern, message)
                     .hint("use ** for every path, * for the names of one directory"));
             }
+            if let Some(at) = heads::too_deep(glob) {
+                let column = at + pattern.chars().count() - glob.chars().count();
+                let name = self.name(index);
+                return Err(invalid(format!(
+                    "{name} is wrong at column {column}: braces are nested more than {} deep",
+                    heads::MAX_DEPTH
+                )));
+            }
             let parsed = GlobBuilder::new(glob)
                 .literal_separator(true)
                 .backslash_escape(true)

@@ -8,6 +8,9 @@
 /// Past this many beginnings a brace group is not followed: each is a listing of its own.
 const MAX_HEADS: usize = 64;
 
+/// Braces within braces, at most. Whatever reads a glob goes down with them, and a stack ends.
+pub(super) const MAX_DEPTH: usize = 64;
+
 /// One beginning; `open` while the literal part goes on.
 #[derive(Clone, Debug)]
 struct Head {
@@ -152,6 +155,25 @@ pub(super) fn fault_column(glob: &str) -> usize {
         at += 1;
     }
     open.pop().map_or(1, |at| at + 1)
+}
+
+/// The column (in characters from 1) of the first brace that is nested too deeply.
+pub(super) fn too_deep(glob: &str) -> Option<usize> {
+    let chars: Vec<char> = glob.chars().collect();
+    let (mut depth, mut at) = (0_usize, 0);
+    while let Some(&c) = chars.get(at) {
+        match c {
+            '\\' => at += 1,
+            '{' if depth == MAX_DEPTH => return Some(at + 1),
+            '{' => depth += 1,
+            '}' => depth = depth.saturating_sub(1),
+            // One that does not end is refused elsewhere; here what follows only counts as more.
+            '[' => at = class_end(&chars, at).unwrap_or(at),
+            _ => {}
+        }
+        at += 1;
+    }
+    None
 }
 
 /// The index of the `]` that ends the class at `start`, or of what is wrong with it.

@@ -83,6 +83,15 @@ impl SelectionOptions {
         };
         let mut add = |globs: &[String], caseless: bool| -> Result<()> {
             for glob in globs {
+                if let Some(column) = heads::too_deep(glob) {
+                    let most = heads::MAX_DEPTH;
+                    let message = format!(
+                        "the glob is wrong at column {column}: braces are nested more than {most} \
+                         deep"
+                    );
+                    return Err(Error::new(Kind::InvalidPattern, message)
+                        .hint("write the alternatives as several globs"));
+                }
                 builder
                     .case_insensitive(caseless)
                     .and_then(|b| b.add(glob))

@@ -97,9 +97,9 @@ impl Vfs {
         if range.is_empty() {
             return Ok(Blocks { headers: Arc::default(), chunks: Vec::new() });
         }
-        op.check(&self.0.platform)?;
-        let bucket = self.bucket(entry.mount);
-        self.0.cache.range(bucket, &op.call, &entry.object, range, usage).await
+        op.check_time(&self.0.platform)?;
+        let bucket = self.bucket_for(op, entry.mount);
+        self.0.cache.range(&bucket, &op.call, &entry.object, range, usage).await
     }
 }
 
@@ -440,7 +440,8 @@ impl ByteStream {
     }
 }
 
-/// Decodes on a thread that may block, or at once where there are none.
+/// Decodes on a thread that may block, or at once where there are none: then what comes out waits
+/// in memory, at most [`MAX_GET`] bytes of it.
 async fn decoding(
     content: Content,
     by_name: bool,
@@ -450,28 +451,36 @@ async fn decoding(
     let platform = content.vfs.platform().clone();
     let threads = platform.has_threads();
     let mut haystack = content.haystack(by_name, bound).await?;
-    // Without threads nobody takes chunks out while they are put in: make room for all.
-    let room = if threads { 4 } else { (MAX_DECODED as usize).div_ceil(DECODED_CHUNK) + 2 };
+    // Without threads nobody takes chunks out while they are put in: make room for all, and for
+    // the error that says that there are more.
+    let most = if threads { usize::MAX } else { (MAX_GET as usize).div_ceil(DECODED_CHUNK) };
+    let room = if threads { 4 } else { most + 1 };
     let (sender, receiver) = mpsc::channel(room);
     let send = move |chunk| match threads {
         true => sender.blocking_send(chunk).is_ok(),
         false => sender.try_send(chunk).is_ok(),
     };
     let job = move || {
-        loop {
-            let mut chunk = vec![0; DECODED_CHUNK];
-            match haystack.read(&mut chunk) {
-                Ok(0) => return,
-                Ok(n) => {
-                    chunk.truncate(n);
-                    if !send(Ok(chunk.into())) {
-                        return;
-                    }
-                }
-                Err(error) => {
-                    send(Err(from_io(error).at(path)));
-                    return;
-                }
+        for sent in 0.. {
+            // Filled to the end, so that their number bounds their bytes.
+            let mut chunk = Vec::with_capacity(DECODED_CHUNK);
+            let end = haystack.by_ref().take(DECODED_CHUNK as u64).read_to_end(&mut chunk);
+            if !chunk.is_empty() && sent >= most {
+                let message =
+                    format!("it decodes to more than {MAX_GET} bytes and must fit in memory here");
+                send(Err(Error::new(Kind::TooLarge, message).at(path)));
+                return;
+            }
+            let whole = chunk.len() == DECODED_CHUNK;
+            if !chunk.is_empty() && !send(Ok(chunk.into())) {
+                return;
+            }
+            if let Err(error) = end {
+                send(Err(from_io(error).at(path)));
+                return;
+            }
+            if !whole {
+                return;
             }
         }
     };

@@ -8,6 +8,8 @@
 
 use std::{sync::Arc, time::Duration};
 
+use unicode_normalization::UnicodeNormalization;
+
 use super::{Entry, Freshness, Op, Vfs};
 use crate::{
     bucket::{ListRequest, Object},
@@ -76,11 +78,7 @@ pub enum Target {
 impl Vfs {
     /// The newest snapshot that covers all keys starting with `prefix` and is fresh enough.
     pub(super) fn fresh(&self, op: &Op, mount: usize, prefix: &str) -> Option<Arc<Snapshot>> {
-        let oldest = match self.0.freshness {
-            Freshness::Strict => op.started,
-            Freshness::Bounded(age) => op.started.saturating_sub(age),
-            Freshness::Snapshot => Duration::ZERO,
-        };
+        let oldest = self.oldest(op);
         let listings = self.listings();
         let kept = &listings.mounts[mount].kept;
         kept.iter()
@@ -88,6 +86,23 @@ impl Vfs {
             .max_by_key(|l| l.began)
             .map(|l| l.snapshot.clone())
             .inspect(|snapshot| op.lists(snapshot.listed_at()))
+    }
+
+    /// When a listing must have begun for `op` to answer from it.
+    fn oldest(&self, op: &Op) -> Duration {
+        match self.0.freshness {
+            Freshness::Strict => op.started,
+            Freshness::Bounded(age) => op.started.saturating_sub(age),
+            Freshness::Snapshot => Duration::ZERO,
+        }
+    }
+
+    /// Lets go of what a listing of `prefix` is about to replace and `op` cannot use: held until
+    /// the new one is whole, both would be in memory.
+    pub(super) fn make_room(&self, op: &Op, mount: usize, prefix: &str) {
+        let oldest = self.oldest(op);
+        let kept = &mut self.listings().mounts[mount].kept;
+        kept.retain(|l| l.began >= oldest || !l.snapshot.prefix().starts_with(prefix));
     }
 
     /// Keeps a finished listing for later operations.
@@ -120,7 +135,9 @@ impl Vfs {
     /// nearest names.
     pub async fn resolve(&self, op: &Op, path: &str) -> Result<Target> {
         let (mount, inner) = match self.0.table.resolve(path)? {
-            Place::Above => return Ok(Target::Above(path.to_owned())),
+            // With its slash, like every directory: whoever strips it from paths below relies on it.
+            Place::Above if path.ends_with('/') => return Ok(Target::Above(path.to_owned())),
+            Place::Above => return Ok(Target::Above(format!("{path}/"))),
             Place::Inside { mount, path } => (mount, path),
         };
         let decoded = tree::decode(&inner).map_err(|e| e.at(path))?;
@@ -136,7 +153,7 @@ impl Vfs {
                 Ok(Target::File { entry: self.entry(mount, object), also_dir: has_dir })
             }
             (None, Some(prefix)) if has_dir => Ok(Target::Dir { mount, prefix, known: true }),
-            _ => Err(self.not_found(op, mount, path, &key).await),
+            _ => Err(self.not_found(op, mount, path, &key, tree::encode(&key)).await),
         }
     }
 
@@ -161,7 +178,7 @@ impl Vfs {
             // Names such as `a-` sort between `a` and `a/` and can fill the whole page.
             let request =
                 ListRequest { prefix: dir.to_owned(), max_keys: Some(1), ..ListRequest::default() };
-            let page = self.bucket(mount).list(&op.call, request).await?;
+            let page = self.bucket_for(op, mount).list(&op.call, request).await?;
             has_dir = !page.objects.is_empty() || !page.unaddressable.is_empty();
         }
         Ok((object, has_dir))
@@ -173,7 +190,7 @@ impl Vfs {
         let (began, listed_at) = (self.0.platform.monotonic(), self.now_ms());
         op.lists(listed_at);
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
-        let page = self.bucket(mount).list(&op.call, request).await?;
+        let page = self.bucket_for(op, mount).list(&op.call, request).await?;
         let truncated = page.truncated || page.next.is_some();
         if !truncated {
             let mut builder = SnapshotBuilder::new();
@@ -190,7 +207,7 @@ impl Vfs {
     /// [`Kind::NotFound`] when it is gone.
     pub(crate) async fn look_again(&self, op: &Op, entry: &Entry) -> Result<Entry> {
         let request = ListRequest { prefix: entry.object.key.clone(), ..ListRequest::default() };
-        let page = self.bucket(entry.mount).list(&op.call, request).await?;
+        let page = self.bucket_for(op, entry.mount).list(&op.call, request).await?;
         match page.objects.into_iter().find(|o| o.key == entry.object.key) {
             Some(object) => Ok(self.entry(entry.mount, object)),
             None => Err(Error::new(Kind::NotFound, "it was deleted after it was listed")
@@ -200,13 +217,25 @@ impl Vfs {
 
     /// The error for a path that names nothing, with the names nearest to it. Costs list requests
     /// where nothing is listed yet: a good hint saves the caller several.
-    async fn not_found(&self, op: &Op, mount: usize, path: &str, key: &str) -> Error {
-        let mut names = Vec::new();
-        let mut parent = parent_of(key);
+    ///
+    /// `key` is the object's, or the directory's prefix, and `inner` its path in the mount.
+    async fn not_found(
+        &self,
+        op: &Op,
+        mount: usize,
+        path: &str,
+        key: &str,
+        inner: String,
+    ) -> Error {
+        let mut names = self.other_spelling(op, mount, key).await;
+        let mut parent = parent_of(key.trim_end_matches('/'));
         for _ in 0..CLIMB {
+            if !names.is_empty() {
+                break;
+            }
             let Some(snapshot) = self.around(op, mount, parent).await else { break };
-            if snapshot.len() > 0 {
-                names = snapshot.nearest(&tree::encode(key), SUGGESTIONS);
+            if !snapshot.is_empty() {
+                names = snapshot.nearest(&inner, SUGGESTIONS);
                 break;
             }
             if parent.is_empty() {
@@ -218,6 +247,36 @@ impl Vfs {
         let names: Vec<String> =
             names.into_iter().map(|inner| self.0.table.join(mount, &inner)).collect();
         self.missing(path, &names)
+    }
+
+    /// The path of what differs from `key` only in its Unicode normal form. Asked for by its name,
+    /// for in a large directory one page of its neighbours may not hold it. R2 stores keys in
+    /// form NFC; a Mac hands in NFD.
+    async fn other_spelling(&self, op: &Op, mount: usize, key: &str) -> Vec<String> {
+        let spellings: [String; 2] = [key.nfc().collect(), key.nfd().collect()];
+        for spelling in spellings.iter().filter(|spelling| *spelling != key) {
+            let Ok((objects, _)) = self.first_page(op, mount, spelling).await else { break };
+            if !spelling.ends_with('/') && objects.iter().any(|o| o.key == *spelling) {
+                return vec![tree::encode(spelling)];
+            }
+            let dir = format!("{}/", spelling.trim_end_matches('/'));
+            if objects.iter().any(|o| o.key.starts_with(&dir)) {
+                return vec![tree::encode_dir(&dir)];
+            }
+        }
+        Vec::new()
+    }
+
+    /// The error for the directory `path` that is not there, with the names nearest to it.
+    pub(crate) async fn missing_dir(&self, op: &Op, path: &str) -> Error {
+        match self.0.table.resolve(path) {
+            Ok(Place::Inside { mount, path: inner }) => {
+                let dir = tree::decode(&inner).ok().and_then(|decoded| decoded.dir);
+                let prefix = dir.unwrap_or_default();
+                self.not_found(op, mount, path, &prefix, tree::encode_dir(&prefix)).await
+            }
+            _ => self.missing(path, &[]),
+        }
     }
 
     /// What is listed under `prefix`, as far as one page tells. `None` where listing fails: the
@@ -233,7 +292,7 @@ impl Vfs {
     }
 
     /// "Nothing is here", with suggestions or with the command that shows what is.
-    pub(crate) fn missing(&self, path: &str, names: &[String]) -> Error {
+    fn missing(&self, path: &str, names: &[String]) -> Error {
         let error = Error::new(Kind::NotFound, "there is no such file or directory").at(path);
         match names {
             [] => error.hint("list the directory above it to see what is there"),

@@ -16,6 +16,7 @@ mod decode;
 mod lines;
 mod listing;
 mod marks;
+mod purse;
 mod scopes;
 mod stat;
 mod walk;
@@ -23,7 +24,7 @@ mod walk;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -32,7 +33,7 @@ pub use content::{ByteStream, Content, Haystack};
 pub use decode::{Compression, MAX_DECODED};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
-pub use stat::{ListedEntry, Stat};
+pub use stat::{Level, ListedEntry, Stat};
 pub use walk::{Scope, Walk};
 
 use self::{listing::Listings, marks::Marks};
@@ -76,6 +77,8 @@ pub struct Op {
     /// When the oldest listing used so far began: milliseconds since the Unix epoch, or
     /// [`i64::MAX`] before there is one.
     as_of: Arc<AtomicI64>,
+    /// See [`Op::order_broke`].
+    order_broke: Arc<AtomicBool>,
 }
 
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
@@ -101,17 +104,29 @@ impl Op {
         self.as_of.fetch_min(listed_at, Relaxed);
     }
 
-    /// Fails once the deadline has passed or the budget is spent.
-    pub(crate) fn check(&self, platform: &Platform) -> Result<()> {
+    /// Whether a listing was seen to leave byte order after its first page: what was handed out
+    /// until then is no beginning of the sorted whole, so that no cursor can continue it.
+    pub(crate) fn order_broke(&self) -> bool {
+        self.order_broke.load(Relaxed)
+    }
+
+    fn break_order(&self) {
+        self.order_broke.store(true, Relaxed);
+    }
+
+    /// Fails once the deadline has passed.
+    fn check_time(&self, platform: &Platform) -> Result<()> {
         match self.call.deadline {
             Some(deadline) if platform.monotonic() >= deadline => {
                 Err(Error::new(Kind::Deadline, "the time for this operation is over")
                     .hint("narrow the path or the glob, or allow more time"))
             }
-            _ => self.check_budget(),
+            _ => Ok(()),
         }
     }
 
+    /// Fails once the budget is spent: to be asked before something is sent, not before work that
+    /// costs no request.
     fn check_budget(&self) -> Result<()> {
         let cost = self.call.meter.cost();
         let requests = cost.list_requests + cost.get_requests;
@@ -191,6 +206,7 @@ impl Vfs {
             started,
             budget,
             as_of: Arc::new(AtomicI64::new(i64::MAX)),
+            order_broke: Arc::default(),
         }
     }
 

@@ -10,7 +10,7 @@ use super::{Entry, Op, Target, Vfs};
 use crate::{
     bucket::{ListRequest, Object, Pages},
     error::{Error, Kind, Result},
-    tree::{self, Child, Report, SnapshotBuilder},
+    tree::{self, Child, Report, Snapshot, SnapshotBuilder},
 };
 
 /// What is at a path.
@@ -46,6 +46,17 @@ impl ListedEntry {
     }
 }
 
+/// One level of a directory.
+#[derive(Debug)]
+pub struct Level {
+    /// In raw key order. The object of the same name is not among them.
+    pub entries: Vec<ListedEntry>,
+    /// What a person should know about the listing.
+    pub notes: Vec<String>,
+    /// What cut the listing short after `entries`.
+    pub failed: Option<Error>,
+}
+
 impl Vfs {
     /// What is at `path`.
     ///
@@ -60,7 +71,7 @@ impl Vfs {
                     known || prefix.is_empty() || self.dir_exists(op, mount, &prefix).await?;
                 match known {
                     true => Ok(Stat::Dir(self.dir_path(mount, &prefix))),
-                    false => Err(self.missing(path, &[])),
+                    false => Err(self.missing_dir(op, path).await),
                 }
             }
         }
@@ -88,22 +99,23 @@ impl Vfs {
         op.lists(self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
-        let page = self.bucket(mount).list(&op.call, request).await?;
+        let page = self.bucket_for(op, mount).list(&op.call, request).await?;
         Ok(!page.objects.is_empty() || !page.unaddressable.is_empty())
     }
 
-    /// The entries of the directory `path` in raw key order, and notes about the listing. The
-    /// object of the same name is not among them.
+    /// The entries of the directory `path`.
     ///
     /// # Errors
-    /// [`Kind::NotFound`] when nothing is there, [`Kind::WrongType`] for a file.
-    pub async fn list_dir(&self, op: &Op, path: &str) -> Result<(Vec<ListedEntry>, Vec<String>)> {
+    /// [`Kind::NotFound`] when nothing is there, [`Kind::WrongType`] for a file, and what listing
+    /// fails with before it gave anything.
+    pub async fn list_dir(&self, op: &Op, path: &str) -> Result<Level> {
         let (mount, prefix, known) = match self.resolve(op, path).await? {
             Target::Above(path) => {
                 let children = self.0.table.children(&path);
                 let base = with_slash(path);
                 let entries = children.into_iter().map(|c| ListedEntry::Dir(format!("{base}{c}/")));
-                return Ok((entries.collect(), Vec::new()));
+                let entries = entries.collect();
+                return Ok(Level { entries, notes: Vec::new(), failed: None });
             }
             Target::File { .. } => {
                 return Err(Error::new(Kind::WrongType, "this is a file, not a directory")
@@ -112,14 +124,15 @@ impl Vfs {
             }
             Target::Dir { mount, prefix, known } => (mount, prefix, known),
         };
-        let (children, notes) = match self.fresh(op, mount, &prefix) {
+        let (children, notes, failed) = match self.fresh(op, mount, &prefix) {
             Some(snapshot) => {
                 let children: Vec<Child> = snapshot.children(&prefix).collect();
                 let exists = snapshot.has_dir(&prefix);
-                if !exists && !prefix.is_empty() {
-                    return Err(self.missing(path, &[]));
+                let lost = lost_below(&snapshot, &prefix);
+                if !exists && !prefix.is_empty() && lost.is_none() {
+                    return Err(self.missing_dir(op, path).await);
                 }
-                (children, Vec::new())
+                (children, lost.into_iter().collect(), None)
             }
             None => self.one_level(op, mount, &prefix, path, known).await?,
         };
@@ -130,7 +143,7 @@ impl Vfs {
                 Child::Dir(prefix) => ListedEntry::Dir(self.dir_path(mount, &prefix)),
             })
             .collect();
-        Ok((entries, notes))
+        Ok(Level { entries, notes, failed })
     }
 
     /// One level by delimiter: as many requests as the directory has pages, not as the tree has.
@@ -141,17 +154,31 @@ impl Vfs {
         prefix: &str,
         path: &str,
         known: bool,
-    ) -> Result<(Vec<Child>, Vec<String>)> {
+    ) -> Result<(Vec<Child>, Vec<String>, Option<Error>)> {
         op.lists(self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
-        let mut pages = Pages::new(self.bucket(mount).clone(), op.call.clone(), request);
-        let mut notes = Vec::new();
+        let mut pages = Pages::new(self.bucket_for(op, mount), op.call.clone(), request);
+        let mut lost: Vec<String> = Vec::new();
+        let mut lost_count = 0;
+        let mut failed = None;
         let mut seen_any = known || prefix.is_empty();
         // Keyed by raw key: directories with their `/`, so the map's order is the answer's.
         let mut children: BTreeMap<String, Child> = BTreeMap::new();
-        while let Some(page) = pages.next().await? {
-            op.check(&self.0.platform)?;
+        loop {
+            let page = match op.check_time(&self.0.platform) {
+                Ok(()) => pages.next().await,
+                Err(error) => Err(error),
+            };
+            let page = match page {
+                Ok(Some(page)) => page,
+                Ok(None) => break,
+                Err(error) if children.is_empty() => return Err(error),
+                Err(error) => {
+                    failed = Some(error);
+                    break;
+                }
+            };
             seen_any |= !page.objects.is_empty() || !page.prefixes.is_empty();
             for object in page.objects {
                 if !is_marker(prefix, &object) {
@@ -161,14 +188,18 @@ impl Vfs {
             for below in page.prefixes {
                 children.insert(below.clone(), Child::Dir(below));
             }
-            for key in page.unaddressable {
-                notes.push(format!("the key {key} cannot be addressed"));
-            }
+            lost_count += page.unaddressable.len() as u64;
+            let room = NAMED.saturating_sub(lost.len());
+            lost.extend(page.unaddressable.into_iter().take(room));
         }
-        if !seen_any && notes.is_empty() {
-            return Err(self.missing(path, &[]));
+        if failed.is_some() && pages.notes().out_of_order > 0 {
+            op.break_order();
         }
-        Ok((children.into_values().collect(), notes))
+        if !seen_any && lost_count == 0 {
+            return Err(self.missing_dir(op, path).await);
+        }
+        let notes = lost_note(lost_count, &lost).into_iter().collect();
+        Ok((children.into_values().collect(), notes, failed))
     }
 
     /// The canonical path of a directory of a mount, ending in `/`.
@@ -209,6 +240,50 @@ impl Vfs {
             .map(|mount| super::Scope::new(mount, ""))
             .collect()
     }
+}
+
+/// Keys that a note names; the others it counts.
+const NAMED: usize = 3;
+
+/// Says that `count` keys, of which `names` are the first, have no path.
+pub(super) fn lost_note(count: u64, names: &[String]) -> Option<String> {
+    let first = names.get(..NAMED).unwrap_or(names).join(", ");
+    let more = if count > NAMED as u64 { " and others" } else { "" };
+    (count > 0).then(|| {
+        format!("{count} keys cannot be addressed: {first}{more}; `stat --report` counts them")
+    })
+}
+
+/// The same of the keys below `prefix` in a listing that was kept.
+fn lost_below(snapshot: &Snapshot, prefix: &str) -> Option<String> {
+    if snapshot.prefix() == prefix {
+        return lost_note(snapshot.report().unaddressable, snapshot.unaddressable());
+    }
+    let below = |key: &&String| plain_bytes(key).starts_with(prefix.as_bytes());
+    let below: Vec<String> = snapshot.unaddressable().iter().filter(below).cloned().collect();
+    lost_note(below.len() as u64, &below)
+}
+
+/// The bytes that a key in percent form stands for.
+fn plain_bytes(key: &str) -> Vec<u8> {
+    let mut bytes = Vec::with_capacity(key.len());
+    let mut rest = key;
+    while let Some(at) = rest.find('%') {
+        bytes.extend_from_slice(&rest.as_bytes()[..at]);
+        let digits = rest.get(at + 1..at + 3);
+        match digits.and_then(|digits| u8::from_str_radix(digits, 16).ok()) {
+            Some(byte) => {
+                bytes.push(byte);
+                rest = &rest[at + 3..];
+            }
+            None => {
+                bytes.push(b'%');
+                rest = &rest[at + 1..];
+            }
+        }
+    }
+    bytes.extend_from_slice(rest.as_bytes());
+    bytes
 }
 
 /// The zero-byte object that only makes its directory exist.

@@ -7,7 +7,7 @@
 
 use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
 
-use super::{Entry, Op, Vfs};
+use super::{Entry, Op, Vfs, stat::lost_note};
 use crate::{
     bucket::{ListRequest, Object, Pages},
     error::Result,
@@ -40,6 +40,8 @@ pub struct Walk {
     snapshots: Vec<Arc<Snapshot>>,
     last: Option<Arc<Snapshot>>,
     place: String,
+    /// Scopes that were handed out to their end.
+    ended: u64,
 }
 
 #[derive(Debug)]
@@ -56,6 +58,9 @@ struct Listing {
     began: Duration,
     listed_at: i64,
     last: Option<String>,
+    /// The greatest key so far, and how many came after a greater one.
+    greatest: String,
+    late: u64,
     /// What was handed out before the order broke.
     emitted: Option<SnapshotBuilder>,
     collecting: bool,
@@ -78,6 +83,7 @@ impl Vfs {
             snapshots: Vec::new(),
             last: None,
             place: "/".to_owned(),
+            ended: 0,
         }
     }
 
@@ -111,14 +117,15 @@ impl Scope {
 }
 
 impl Walk {
-    /// The next batch, never empty, or `None` at the end.
+    /// The next batch, never empty, or `None` at the end. To be awaited to its end: dropped half
+    /// way it loses the page under way and with it the rest of its scope.
     ///
     /// # Errors
     /// What a listing fails with. The walk may be asked again: it goes on with the next scope,
     /// so that a failing mount does not hide the others.
     pub async fn next(&mut self) -> Result<Option<Vec<Entry>>> {
         loop {
-            self.op.check(self.vfs.platform())?;
+            self.op.check_time(self.vfs.platform())?;
             match self.current.take() {
                 None => {
                     let Some(scope) = self.scopes.pop_front() else {
@@ -130,11 +137,13 @@ impl Walk {
                     if let Some(batch) = self.take_kept(mount, snapshot, scope, skip) {
                         return Ok(Some(batch));
                     }
+                    self.ended += u64::from(self.current.is_none());
                 }
                 Some(Current::Listing(listing)) => {
                     if let Some(batch) = self.take_page(listing).await? {
                         return Ok(Some(batch));
                     }
+                    self.ended += u64::from(self.current.is_none());
                 }
             }
         }
@@ -148,7 +157,9 @@ impl Walk {
             return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
         }
         let request = ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
-        let pages = Pages::new(vfs.bucket(scope.mount).clone(), self.op.call.clone(), request);
+        let bucket = vfs.bucket_for(&self.op, scope.mount);
+        let pages = Pages::new(bucket, self.op.call.clone(), request);
+        vfs.make_room(&self.op, scope.mount, &scope.prefix);
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
@@ -160,6 +171,8 @@ impl Walk {
             began,
             listed_at,
             last: None,
+            greatest: String::new(),
+            late: 0,
             emitted: None,
             collecting,
         }))
@@ -204,6 +217,9 @@ impl Walk {
         page.unaddressable.into_iter().for_each(|key| listing.builder.add_unaddressable(key));
         if !listing.collecting && !in_order(listing.last.as_deref(), &page.objects) {
             self.vfs.note_disorder(listing.scope.mount);
+            if listing.last.is_some() {
+                self.op.break_order();
+            }
             listing.collecting = true;
             listing.emitted = Some(std::mem::take(&mut listing.builder));
         }
@@ -215,6 +231,12 @@ impl Walk {
             if !listing.collecting && listing.scope.admits(&object.key) {
                 batch.push(self.vfs.entry(listing.scope.mount, object.clone()));
             }
+            if object.key >= listing.greatest {
+                listing.greatest.clear();
+                listing.greatest.push_str(&object.key);
+            } else {
+                listing.late += 1;
+            }
             listing.builder.push(object);
         }
         self.listed += batch.len() as u64;
@@ -224,7 +246,8 @@ impl Walk {
 
     /// The last page was read: keep the snapshot, and hand out what had to wait for it.
     fn finish(&mut self, listing: Listing) {
-        let Listing { scope, pages, builder, began, listed_at, emitted, collecting, .. } = listing;
+        let Listing { scope, pages, builder, began, listed_at, emitted, collecting, late, .. } =
+            listing;
         let rest = builder.finish(scope.prefix.clone(), listed_at);
         let out_of_order = pages.notes().out_of_order;
         let (whole, skip) = match emitted {
@@ -232,10 +255,9 @@ impl Walk {
             Some(emitted) => {
                 let emitted = emitted.finish(scope.prefix.clone(), listed_at);
                 let mut all = SnapshotBuilder::new();
-                emitted.scan("", None).for_each(|o| all.push(o));
-                rest.scan("", None).for_each(|o| all.push(o));
-                let unaddressable = [&emitted, &rest].map(Snapshot::unaddressable).concat();
-                unaddressable.into_iter().for_each(|key| all.add_unaddressable(key));
+                all.absorb(&emitted);
+                all.absorb(&rest);
+                all.set_out_of_order(late);
                 (all.finish(scope.prefix.clone(), listed_at), Some(Arc::new(emitted)))
             }
         };
@@ -262,6 +284,11 @@ impl Walk {
         self.listed
     }
 
+    /// Whether any scope was listed to its end.
+    pub fn any_ended(&self) -> bool {
+        self.ended > 0
+    }
+
     /// The directory that was last begun, for the error that it failed with.
     pub fn place(&self) -> String {
         self.place.clone()
@@ -276,13 +303,7 @@ impl Walk {
     pub fn take_notes(&mut self) -> Vec<String> {
         let mut notes = std::mem::take(&mut self.notes);
         for snapshot in self.snapshots.drain(..) {
-            let lost = snapshot.unaddressable();
-            if let Some(first) = lost.first() {
-                notes.push(format!(
-                    "{} keys cannot be addressed, the first is {first}; `stat --report` counts them",
-                    lost.len()
-                ));
-            }
+            notes.extend(lost_note(snapshot.report().unaddressable, snapshot.unaddressable()));
         }
         notes
     }

@@ -236,7 +236,8 @@ fn binary_files_and_encodings_are_treated_as_ripgrep_treats_them() {
     }
     for flags in ["-c needle", "-l needle", "-a needle", "-q needle"] {
         same(&world, flags, &["/data/nul-mid.bin"]);
-        same(&world, flags, &["/data/nul-first.bin", "/README.md", "/docs"]);
+        // Named in path order: ripgrep keeps to the order of its arguments, r2vfs to that one.
+        same(&world, flags, &["/README.md", "/data/nul-first.bin", "/docs"]);
     }
 }
 

@@ -176,9 +176,9 @@ impl<C> Scan<C> {
         self.stop();
     }
 
-    /// Whether no object has been searched.
-    pub(super) fn is_idle(&self) -> bool {
-        self.envelope.searched == 0
+    /// See [`Op::order_broke`].
+    pub(super) fn order_broke(&self) -> bool {
+        self.op.order_broke()
     }
 
     fn stop(&mut self) {

@@ -85,6 +85,22 @@ impl SnapshotBuilder {
         }
     }
 
+    /// Adds what an earlier listing held: its objects, its unaddressable keys also where they
+    /// have no names any more, and its count of doubled keys.
+    pub fn absorb(&mut self, listing: &Snapshot) {
+        listing.scan("", None).for_each(|object| self.push(object));
+        let named = listing.unaddressable();
+        named.iter().for_each(|key| self.add_unaddressable(key.clone()));
+        self.notes.unaddressable += listing.report().unaddressable - named.len() as u64;
+        self.notes.duplicates += listing.report().duplicates;
+    }
+
+    /// Says how many keys the server listed after a greater one, where they were sorted before
+    /// they were added.
+    pub fn set_out_of_order(&mut self, keys: u64) {
+        self.notes.out_of_order = keys;
+    }
+
     /// Objects added so far, doubled ones included.
     pub fn len(&self) -> usize {
         self.sorted.len()
