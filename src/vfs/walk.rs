@@ -9,8 +9,9 @@ use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
 
 use super::{Entry, Op, Vfs, stat::lost_note};
 use crate::{
-    bucket::{ListRequest, Object, Pages},
-    error::Result,
+    bucket::{ListPage, ListRequest, ListingNotes, Object, Pages},
+    error::{Error, Kind, Result},
+    platform::Task,
     tree::{Snapshot, SnapshotBuilder},
 };
 
@@ -53,7 +54,8 @@ enum Current {
 #[derive(Debug)]
 struct Listing {
     scope: Scope,
-    pages: Pages,
+    /// The page that is being fetched while the one before it is worked on.
+    ahead: Task<Fetched>,
     builder: SnapshotBuilder,
     began: Duration,
     listed_at: i64,
@@ -64,6 +66,14 @@ struct Listing {
     /// What was handed out before the order broke.
     emitted: Option<SnapshotBuilder>,
     collecting: bool,
+}
+
+/// A page, and what fetches the one after it.
+type Fetched = (Pages, Result<Option<ListPage>>);
+
+async fn fetch(mut pages: Pages) -> Fetched {
+    let page = Box::pin(pages.next()).await;
+    (pages, page)
 }
 
 impl Vfs {
@@ -164,9 +174,10 @@ impl Walk {
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
         self.op.lists(listed_at);
+        let ahead = vfs.platform().spawn(fetch(pages));
         Current::Listing(Box::new(Listing {
             scope,
-            pages,
+            ahead,
             builder: SnapshotBuilder::new(),
             began,
             listed_at,
@@ -210,10 +221,15 @@ impl Walk {
     }
 
     async fn take_page(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
-        let Some(page) = listing.pages.next().await? else {
-            self.finish(*listing);
+        let Some((pages, page)) = (&mut listing.ahead).await else {
+            return Err(Error::new(Kind::Cancelled, "the listing was stopped"));
+        };
+        let Some(page) = page? else {
+            self.finish(*listing, pages.notes());
             return Ok(None);
         };
+        // After the last page this sends nothing.
+        listing.ahead = self.vfs.platform().spawn(fetch(pages));
         page.unaddressable.into_iter().for_each(|key| listing.builder.add_unaddressable(key));
         if !listing.collecting && !in_order(listing.last.as_deref(), &page.objects) {
             self.vfs.note_disorder(listing.scope.mount);
@@ -245,11 +261,10 @@ impl Walk {
     }
 
     /// The last page was read: keep the snapshot, and hand out what had to wait for it.
-    fn finish(&mut self, listing: Listing) {
-        let Listing { scope, pages, builder, began, listed_at, emitted, collecting, late, .. } =
-            listing;
+    fn finish(&mut self, listing: Listing, seen: ListingNotes) {
+        let Listing { scope, builder, began, listed_at, emitted, collecting, late, .. } = listing;
         let rest = builder.finish(scope.prefix.clone(), listed_at);
-        let out_of_order = pages.notes().out_of_order;
+        let out_of_order = seen.out_of_order;
         let (whole, skip) = match emitted {
             None => (rest, None),
             Some(emitted) => {
