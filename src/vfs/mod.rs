@@ -24,7 +24,7 @@ mod walk;
 use std::{
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
@@ -79,6 +79,8 @@ pub struct Op {
     as_of: Arc<AtomicI64>,
     /// See [`Op::order_broke`].
     order_broke: Arc<AtomicBool>,
+    /// Requests that were allowed, sent or not: many wait for a permit before they count as cost.
+    allowed: Arc<AtomicU64>,
 }
 
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
@@ -125,11 +127,13 @@ impl Op {
         }
     }
 
-    /// Fails once the budget is spent: to be asked before something is sent, not before work that
-    /// costs no request.
-    fn check_budget(&self) -> Result<()> {
+    /// Allows one more request, or fails once the budget is spent: to be asked for each one, and
+    /// not for work that costs none.
+    fn allow_request(&self) -> Result<()> {
         let cost = self.call.meter.cost();
-        let requests = cost.list_requests + cost.get_requests;
+        // Retries are sent without asking.
+        let sent = cost.list_requests + cost.get_requests;
+        let requests = sent.max(self.allowed.fetch_add(1, Relaxed));
         let spent = match (self.budget.requests, self.budget.bytes) {
             (Some(most), _) if requests >= most => format!("the budget of {most} requests"),
             (_, Some(most)) if cost.bytes_fetched >= most => {
@@ -207,6 +211,7 @@ impl Vfs {
             budget,
             as_of: Arc::new(AtomicI64::new(i64::MAX)),
             order_broke: Arc::default(),
+            allowed: Arc::default(),
         }
     }
 

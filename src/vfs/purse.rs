@@ -44,14 +44,14 @@ impl Bucket for Purse {
     }
 
     fn list(&self, call: &Call, request: ListRequest) -> BoxFuture<'_, Result<ListPage>> {
-        match self.op.check_budget() {
+        match self.op.allow_request() {
             Ok(()) => self.bucket.list(call, request),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
 
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
-        match self.op.check_budget() {
+        match self.op.allow_request() {
             Ok(()) => self.bucket.get(call, request),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
