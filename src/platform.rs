@@ -109,8 +109,9 @@ impl Platform {
                 let thread = std::thread::Builder::new().name("r2vfs-search".to_owned());
                 if thread.spawn(run).is_err() {
                     // No more threads: the pool's must do.
-                    let job = shared.lock().ok().and_then(|mut job| job.take());
-                    job.map(|job| drop(pool.spawn_blocking(job)));
+                    if let Some(job) = shared.lock().ok().and_then(|mut job| job.take()) {
+                        drop(pool.spawn_blocking(job));
+                    }
                 }
             })),
             parallelism: std::thread::available_parallelism().map_or(1, usize::from),

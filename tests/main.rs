@@ -1,5 +1,7 @@
 //! Whole-program tests, one binary: linking dominates the time of many small ones.
 
+#![allow(clippy::disallowed_methods, reason = "tests are programs of their own")]
+
 #[cfg(feature = "cli")]
 mod cli;
 mod contract;
