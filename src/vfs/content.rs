@@ -5,19 +5,15 @@
 //! through the cache, each pinned to the version that was listed. [`Haystack`] gives them to
 //! synchronous code as a reader that waits for what has not arrived.
 
-use std::{
-    collections::VecDeque,
-    io::{self, Read},
-    ops::Range,
-    sync::Arc,
-};
+use std::{collections::VecDeque, io::Read, ops::Range, sync::Arc};
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use tokio::sync::mpsc;
 
 use super::{
     Entry, Op, Vfs,
-    decode::{Compression, Decoder, MAX_DECODED, decoder},
+    decode::Compression,
+    haystack::{Feed, Haystack, Stored, from_io},
 };
 use crate::{
     bucket::{Headers, MAX_GET},
@@ -276,95 +272,6 @@ impl Ranges {
         let (vfs, op, entry, usage) =
             (self.vfs.clone(), self.op.clone(), self.entry.clone(), self.usage);
         self.vfs.platform().spawn(async move { vfs.range(&op, &entry, range, usage).await })
-    }
-}
-
-#[derive(Debug)]
-struct Feed {
-    receiver: mpsc::Receiver<Result<Vec<Bytes>>>,
-    /// Bytes that have not come yet: a feed that ends before them has broken down.
-    left: u64,
-    _task: Task<()>,
-}
-
-/// Stored bytes as a blocking reader.
-#[derive(Debug)]
-pub struct Stored {
-    ready: VecDeque<Bytes>,
-    feed: Option<Feed>,
-}
-
-impl Read for Stored {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        loop {
-            if let Some(chunk) = self.ready.front_mut() {
-                let n = chunk.len().min(buf.len());
-                chunk.copy_to_slice(&mut buf[..n]);
-                if chunk.is_empty() {
-                    self.ready.pop_front();
-                }
-                if n > 0 || buf.is_empty() {
-                    return Ok(n);
-                }
-                continue;
-            }
-            let Some(feed) = self.feed.as_mut().filter(|feed| feed.left > 0) else {
-                return Ok(0);
-            };
-            match feed.receiver.blocking_recv() {
-                Some(Ok(chunks)) => {
-                    let bytes = chunks.iter().map(|chunk| chunk.len() as u64).sum();
-                    feed.left = feed.left.saturating_sub(bytes);
-                    self.ready.extend(chunks);
-                }
-                Some(Err(error)) => return Err(into_io(error)),
-                None => {
-                    let error = Error::new(Kind::Cancelled, "the read was stopped");
-                    return Err(into_io(error));
-                }
-            }
-        }
-    }
-}
-
-/// The decoded content of an object as a reader for synchronous search. Dropping it stops the
-/// fetching.
-#[derive(Debug)]
-pub enum Haystack {
-    /// As stored.
-    Stored(Stored),
-    /// To be decompressed on the way. The decoder reads a header as soon as it is made, which
-    /// may block: it is made by the first read.
-    Compressed(Option<(Compression, Stored)>),
-    /// Decompressed on the way.
-    Decoded(Box<Decoder<Stored>>),
-}
-
-impl Read for Haystack {
-    fn read(&mut self, buf: &mut [u8]) -> io::Result<usize> {
-        if let Self::Compressed(source) = self
-            && let Some((compression, stored)) = source.take()
-        {
-            *self = Self::Decoded(Box::new(decoder(compression, stored, MAX_DECODED)));
-        }
-        match self {
-            Self::Stored(stored) => stored.read(buf),
-            Self::Compressed(_) => Ok(0),
-            Self::Decoded(decoder) => decoder.read(buf),
-        }
-    }
-}
-
-/// An error as it travels through synchronous readers; [`from_io`] takes it out again.
-pub(crate) fn into_io(error: Error) -> io::Error {
-    io::Error::other(error)
-}
-
-/// The crate's error inside `error`, or a [`Kind::Io`] one around it.
-pub(crate) fn from_io(error: io::Error) -> Error {
-    match error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
-        Some(inner) => inner.clone(),
-        None => Error::new(Kind::Io, format!("reading failed: {error}")).because(error),
     }
 }
 

@@ -10,7 +10,8 @@ use encoding_rs_io::DecodeReaderBytesBuilder;
 
 use super::{
     Content, Entry, Op, Vfs,
-    content::{Ranges, from_io},
+    content::Ranges,
+    haystack::from_io,
     marks::{Mark, Version},
 };
 use crate::{

@@ -13,6 +13,7 @@
 
 mod content;
 mod decode;
+mod haystack;
 mod lines;
 mod listing;
 mod marks;
@@ -29,8 +30,9 @@ use std::{
     time::Duration,
 };
 
-pub use content::{ByteStream, Content, Haystack};
+pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
+pub use haystack::Haystack;
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub use stat::{Level, ListedEntry, Stat};

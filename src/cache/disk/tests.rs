@@ -408,27 +408,3 @@ async fn a_slow_disk_costs_readers_one_short_wait_and_one_thread() {
     disk.flush().await;
     assert_eq!(found(dir.path(), &[later]).await, 1);
 }
-
-/// Not a test of speed but its measurement: `cargo test --lib warm_start -- --ignored --nocapture`
-/// with optimisation.
-#[tokio::test]
-#[ignore = "prints a time"]
-async fn warm_start() {
-    let dir = TempDir::new().expect("a directory");
-    let objects: Vec<Object> =
-        (0..1_800).map(|at| object(&format!("docs/en/a-long-key-name/{at}.md"), 8_300)).collect();
-    let first = reader(dir.path(), 1 << 30);
-    for object in &objects {
-        first.read(object, 0..object.size, Use::Scan).await;
-    }
-    drop(first);
-    let start = Instant::now();
-    let disk = Disk::open(options(dir.path(), 1 << 30), Platform::tokio());
-    let mut bytes = 0;
-    for object in &objects {
-        let read = disk.read(&[(key(object, 0), object.size)]).await;
-        bytes += read[0].as_ref().map_or(0, |block| block.bytes.len());
-    }
-    println!("{bytes} bytes of {} blocks in {:?}", objects.len(), start.elapsed());
-    assert_eq!(bytes, 1_800 * 8_300);
-}
