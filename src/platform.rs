@@ -120,7 +120,7 @@ impl Platform {
 
     /// Whether a search may block while its bytes arrive.
     pub fn has_threads(&self) -> bool {
-        self.0.run_blocking.is_some()
+        self.0.run_blocking.is_some() && self.0.run_worker.is_some()
     }
 
     /// How many searches may run side by side, at least 1.
@@ -167,7 +167,7 @@ impl Platform {
     ) -> Task<T> {
         let (sender, receiver) = oneshot::channel();
         let run = move || drop(sender.send(job()));
-        match &self.0.run_blocking {
+        match self.0.run_blocking.as_ref().filter(|_| self.has_threads()) {
             Some(hook) => hook(Box::new(run)),
             None => run(),
         }

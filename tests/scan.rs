@@ -5,8 +5,10 @@ use std::{io::Write as _, sync::Arc, time::Duration};
 use r2vfs::{
     bucket::Bucket,
     platform::{Hooks, Platform},
-    sandbox::{GlobArgs, OneOrMany, Reason, SandboxOptions, SkipReason, get_virtual_sandbox},
-    search::{Hits, SelectionOptions},
+    sandbox::{
+        GlobArgs, OneOrMany, Reason, SandboxOptions, ScanEvent, SkipReason, get_virtual_sandbox,
+    },
+    search::{Found, Hits, Output, Pattern, Report, SelectionOptions},
     vfs::{Budget, Mount},
 };
 
@@ -369,4 +371,60 @@ async fn named_files_come_in_path_order_and_once() {
     assert_eq!(scanned.lines(), ["/a.md:1", "/d/b.md:1", "/d/c.md:1", "/z.md:1"]);
     assert_eq!(scanned.failed.len(), 1, "{:?}", scanned.failed);
     assert_eq!(scanned.envelope.skipped[0].path, "/nowhere");
+}
+
+/// Panics at some objects, as a bug in a printer would.
+#[derive(Clone)]
+struct Breaking;
+
+impl Report for Breaking {
+    type Chunk = ();
+
+    fn search<R: std::io::Read>(
+        &mut self,
+        _: &Pattern,
+        _: &mut grep_searcher::Searcher,
+        path: &str,
+        _: R,
+        _: &mut dyn Output<()>,
+    ) -> std::io::Result<Found> {
+        assert!(!path.ends_with('7'), "on purpose");
+        Ok(Found::default())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_panic_costs_its_object_only() {
+    let server = TestServer::start().await;
+    haystacks(&server);
+    let sandbox = served(&server);
+    for round in ["fetched", "cached"] {
+        let mut running = sandbox.scan(request("needle"), Breaking).expect("a scan");
+        let (mut ended, mut failed) = (0, 0);
+        while let Some(event) = running.next().await {
+            match event {
+                ScanEvent::End { .. } => ended += 1,
+                ScanEvent::Failed { path, .. } => {
+                    assert!(path.ends_with('7'), "{path}");
+                    failed += 1;
+                }
+                ScanEvent::Chunk { .. } => {}
+            }
+        }
+        assert_eq!((ended, failed), (270, 30), "{round}");
+        assert!(!running.envelope().complete);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_glob_is_not_asked_of_any_directory_that_was_named() {
+    let server = TestServer::start().await;
+    server.store().fill(["a/b/x", "a/c/b/y", "a/z"].map(|key| (key, "needle\n")));
+    for paths in [["/a", "/a/b"], ["/a/b", "/a"]] {
+        let mut globbed = request("needle");
+        globbed.paths = paths.map(str::to_owned).to_vec();
+        globbed.selection = SelectionOptions { globs: vec!["!b".into()], ..Default::default() };
+        let scanned = scan(&served(&server), globbed).await;
+        assert_eq!(scanned.lines(), ["/a/b/x:1", "/a/z:1"], "{paths:?}");
+    }
 }

@@ -126,6 +126,7 @@ struct State<C> {
     /// Set once no more objects come: how many there are.
     total: Option<u64>,
     cancelled: bool,
+    broken: bool,
 }
 
 struct Slot<C> {
@@ -162,6 +163,7 @@ impl<C> Board<C> {
                 pressed: false,
                 total: None,
                 cancelled: false,
+                broken: false,
             }),
             idle: Condvar::new(),
             room: Condvar::new(),
@@ -188,21 +190,19 @@ impl<C> Board<C> {
     pub(super) fn offer(&self, n: u64, work: Work) {
         let mut state = self.state();
         state.ready.insert(n, work);
-        let pressed = state.pressed;
-        if state.gathering && !pressed {
-            state.gathered += 1;
-            if state.gathered < BATCH {
-                return;
-            }
+        if state.stuck >= state.workers {
+            // It may be the front object, and nobody else can take it.
+            self.reserve.notify_one();
+        }
+        state.gathered += 1;
+        if state.gathering && !state.pressed && state.gathered < BATCH {
+            return;
         }
         let many = std::mem::take(&mut state.gathered) > 1;
         drop(state);
         match many {
             true => self.idle.notify_all(),
             false => self.idle.notify_one(),
-        }
-        if pressed {
-            self.reserve.notify_one();
         }
         self.work.notify_one();
     }
@@ -274,6 +274,16 @@ impl<C> Board<C> {
         self.work.notify_one();
     }
 
+    /// Stops everything because what drives the scan is gone.
+    pub(super) fn break_down(&self) {
+        self.state().broken = true;
+        self.cancel();
+    }
+
+    pub(super) fn is_broken(&self) -> bool {
+        self.state().broken
+    }
+
     /// Whether everything is stopped.
     pub(super) fn is_cancelled(&self) -> bool {
         self.state().cancelled
@@ -281,7 +291,12 @@ impl<C> Board<C> {
 
     /// Stops everything.
     pub(super) fn cancel(&self) {
-        self.state().cancelled = true;
+        let mut state = self.state();
+        state.cancelled = true;
+        // What waits to be searched may still be fetching.
+        let ready = std::mem::take(&mut state.ready);
+        drop(state);
+        drop(ready);
         self.reader.notify_one();
         self.wake_threads();
         self.work.notify_one();

@@ -42,7 +42,9 @@ pub(super) struct Driver<C> {
     next: u64,
     /// Files that the caller named and that were not searched yet, in path order.
     named: VecDeque<Entry>,
-    /// How many there were: no walk counts them.
+    /// Those that were.
+    passed: HashSet<String>,
+    /// How many there are that no walk has counted.
     named_count: u64,
     running: FuturesUnordered<Task<()>>,
 }
@@ -69,6 +71,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
             budget,
             next: 0,
             named: VecDeque::new(),
+            passed: HashSet::new(),
             named_count: 0,
             running: FuturesUnordered::new(),
         }
@@ -82,7 +85,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
             self.board.hand_over();
             match walk.next().await {
                 Ok(Some(batch)) => {
-                    self.note(&mut walk);
+                    self.note(&walk);
                     for entry in batch {
                         let named = self.admit_named(Some(&entry)).await;
                         if !named && self.selects(&scopes, &entry) {
@@ -104,7 +107,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
                 }
             }
         }
-        self.note(&mut walk);
+        self.note(&walk);
         self.tally().notes.extend(walk.take_notes());
         self.board.hand_over();
         self.board.close(self.next);
@@ -115,7 +118,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn note(&self, walk: &mut Walk) {
+    fn note(&self, walk: &Walk) {
         let mut tally = self.tally();
         tally.listed = walk.listed() + self.named_count;
     }
@@ -134,17 +137,25 @@ impl<C: MaybeSend + 'static> Driver<C> {
     }
 
     /// Searches the named files that come before `entry` in path order, or all of them; answers
-    /// whether `entry` itself was among them: it is searched once, as a named file.
+    /// whether `entry` itself was named: it is searched once, as a named file.
     async fn admit_named(&mut self, entry: Option<&Entry>) -> bool {
+        // A server that lists out of order may bring one whose turn has passed.
+        if entry.is_some_and(|entry| self.passed.contains(&entry.path)) {
+            self.named_count -= 1;
+            return true;
+        }
         while let Some(first) = self.named.front() {
             let order = entry.map_or(Ordering::Less, |entry| place(first).cmp(&place(entry)));
             if order == Ordering::Greater {
                 return false;
             }
             if let Some(named) = self.named.pop_front() {
+                self.passed.insert(named.path.clone());
                 self.admit(named, true).await;
             }
             if order == Ordering::Equal {
+                // The walk has counted it.
+                self.named_count -= 1;
                 return true;
             }
         }
@@ -202,11 +213,13 @@ impl<C: MaybeSend + 'static> Driver<C> {
         if entry.object.is_marker() {
             return false;
         }
-        let root = roots.iter().find(|root| {
-            root.scope.mount == entry.mount && entry.object.key.starts_with(&root.scope.prefix)
-        });
-        let dir = root.map_or("/", |root| root.dir.as_str());
-        self.selection.selects(dir, &entry.path, entry.object.size)
+        // Globs are not asked of a directory that was named, so each named one above counts.
+        roots
+            .iter()
+            .filter(|root| {
+                root.scope.mount == entry.mount && entry.object.key.starts_with(&root.scope.prefix)
+            })
+            .any(|root| self.selection.selects(&root.dir, &entry.path, entry.object.size))
     }
 
     /// Reports an argument that names nothing.
@@ -218,7 +231,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
         self.board.end(n, Err(error.at(path)));
     }
 
-    /// Waits for the object's turn and share of memory, then fetches it as a task of its own.
+    /// Waits for the object's turn and share of memory, then fetches it: at once from a cache, else as a task of its own.
     async fn admit(&mut self, entry: Entry, explicit: bool) {
         let share = self.share(&entry);
         let place = match self.window.clone().try_acquire_owned() {

@@ -92,7 +92,10 @@ pub(super) fn start<R: Report>(
         }
     }
     let inline = (!platform.has_threads()).then(|| (board.clone(), pattern, search, report));
+    let unbroken = Unbroken(Some(board.clone()));
     let task = platform.spawn(async move {
+        // Dropped by a panic too.
+        let unbroken = unbroken;
         let drive = Box::pin(driver.run());
         match inline {
             None => drive.await,
@@ -101,6 +104,7 @@ pub(super) fn start<R: Report>(
                 futures_util::future::join(drive, work).await;
             }
         }
+        unbroken.finish();
     });
     Ok(Scan {
         board,
@@ -111,6 +115,23 @@ pub(super) fn start<R: Report>(
         over: false,
         driver: Some(task),
     })
+}
+
+/// Stops the scan when what drives it breaks down: nobody else would tell the reader.
+struct Unbroken<C>(Option<Arc<Board<C>>>);
+
+impl<C> Unbroken<C> {
+    fn finish(mut self) {
+        self.0 = None;
+    }
+}
+
+impl<C> Drop for Unbroken<C> {
+    fn drop(&mut self) {
+        if let Some(board) = &self.0 {
+            board.break_down();
+        }
+    }
 }
 
 fn is_over(error: &Error) -> bool {
@@ -143,7 +164,12 @@ impl<C> Scan<C> {
                 }
             }
             Some(ScanEvent::Chunk { .. }) => {}
-            None => self.stop(),
+            None => {
+                if self.board.is_broken() {
+                    self.envelope.lacks(Reason::Error, "the search broke down");
+                }
+                self.stop();
+            }
         }
         event
     }

@@ -1,11 +1,16 @@
 //! Searches what a scan has fetched, on threads that may block, or in line where there are none.
 
-use std::{sync::Arc, task::Poll};
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::Arc,
+    task::Poll,
+};
 
 use grep_searcher::Searcher;
 
-use super::super::board::{Board, End, Guard, Lane, Stoppable, Work, WorkKind};
+use super::super::board::{Board, End, Lane, Stoppable, Work, WorkKind};
 use crate::{
+    error::{Error, Kind},
     search::{Pattern, Report, SearchOptions, report::error_of},
     vfs::Haystack,
 };
@@ -24,9 +29,13 @@ pub(super) fn run<R: Report>(
     let mut searcher = None;
     while let Some(batch) = board.take(reserve) {
         for (n, work) in batch {
-            let guard = Guard::new(board, n);
-            let end = search_one(board, n, work, pattern, search, &mut searcher, &mut report);
-            guard.disarm();
+            // A panic must cost its object only: the others of the batch, and this thread, are
+            // counted on.
+            let search = || search_one(board, n, work, pattern, search, &mut searcher, &mut report);
+            let end = catch_unwind(AssertUnwindSafe(search)).unwrap_or_else(|_| {
+                searcher = None;
+                Some(Err(Error::new(Kind::Io, "the search of this object broke down")))
+            });
             if let Some(end) = end {
                 board.end_quietly(n, end);
             }
