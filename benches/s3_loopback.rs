@@ -68,11 +68,11 @@ async fn main() -> ExitCode {
     if arguments.open {
         server.faults().quirk(Quirk::Open);
     }
-    println!("AWS_ENDPOINT_URL_S3={}", server.url());
-    println!("AWS_ACCESS_KEY_ID={ACCESS_KEY}");
-    println!("AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
-    println!("AWS_REGION=us-east-1");
-    println!("R2VFS_BUCKET=s3://{BUCKET}");
+    println!("export AWS_ENDPOINT_URL_S3={}", server.url());
+    println!("export AWS_ACCESS_KEY_ID={ACCESS_KEY}");
+    println!("export AWS_SECRET_ACCESS_KEY={SECRET_KEY}");
+    println!("export AWS_REGION=us-east-1");
+    println!("export R2VFS_BUCKET=s3://{BUCKET}");
     eprintln!("{} objects; Ctrl-C ends it", server.store().len());
     if let Err(error) = tokio::signal::ctrl_c().await {
         eprintln!("cannot wait for Ctrl-C: {error}");

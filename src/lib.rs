@@ -39,7 +39,7 @@
 //! // A bucket would be r2://BUCKET/PREFIX, with Settings::from_env.
 //! let location = Location::parse("fixtures/kb")?;
 //! let platform = Platform::tokio();
-//! let bucket = config::open(&location, &Settings::default(), &Permits::new(64), &platform)?;
+//! let bucket = config::open(&location, &Settings::default(), &Permits::new(96), &platform)?;
 //!
 //! let mounts = vec![Mount { point: "/".to_owned(), bucket }];
 //! let sandbox = get_virtual_sandbox(mounts, platform, SandboxOptions::default())?;

@@ -46,6 +46,18 @@ fn ls_lists_one_level_or_all() {
 }
 
 #[test]
+fn an_answer_over_nothing_says_so() {
+    let world = World::new(&[]);
+    for (words, code) in [("ls", 0), ("grep needle", 1), ("glob **/*.md", 1)] {
+        let ran = world.say(words);
+        assert!(ran.err.contains("there is no object to look at here"), "{words}: {ran}");
+        assert_eq!(ran.code, Some(code), "{words}");
+    }
+    let ran = articles().say("grep needle");
+    assert_eq!(ran.err, "", "objects were looked at");
+}
+
+#[test]
 fn piped_paths_can_be_given_back() {
     let world = articles();
     let listed = world.say("ls -R /odd/").text();

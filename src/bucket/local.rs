@@ -92,7 +92,7 @@ impl LocalBucket {
                 io::ErrorKind::NotFound => (
                     Kind::Config,
                     "there is no such directory",
-                    "check the path; a relative one starts at the working directory",
+                    "check the path; a relative one starts at the working directory, or at the configuration file that names it",
                 ),
                 io::ErrorKind::NotADirectory => (
                     Kind::Config,

@@ -39,7 +39,7 @@ Locations:
   s3://BUCKET/PREFIX   AWS S3, MinIO, Garage, SeaweedFS (AWS_* variables, profiles, --endpoint)
   file:PATH or PATH    a local directory
 
-Exit codes: 0 a match or success, 1 no match, 2 an error (also beside matches).
+Exit codes: 0 a match or success, 1 no match, 2 an error (also beside matches), 130 Ctrl-C.
 
 Examples:
   r2vfs -b r2://support grep -i 'rate limit' /docs/
@@ -115,13 +115,13 @@ pub(super) struct Common {
     /// Where the disk cache lives [default: the user's cache directory]
     #[arg(long, value_name = "DIR", help_heading = LIMITS)]
     pub cache_dir: Option<PathBuf>,
-    /// Bytes of objects kept in memory
+    /// Bytes of objects kept in memory, as in 64MiB [default: 128MiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = LIMITS)]
     pub memory_cache: Option<u64>,
-    /// Bytes of objects kept on disk
+    /// Bytes of objects kept on disk, as in 10GiB [default: 4GiB]
     #[arg(long, value_name = "SIZE", value_parser = bytes, help_heading = LIMITS)]
     pub disk_cache: Option<u64>,
-    /// How many requests may be under way at once
+    /// How many requests may be under way at once [default: 96]
     #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = LIMITS)]
     pub concurrency: Option<u16>,
     /// Stop the command after this long (30, 500ms, 2m); what was found is still printed
@@ -232,7 +232,7 @@ pub(super) struct Read {
     /// The first line to print, counted from 1
     #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..))]
     pub offset: Option<u64>,
-    /// How many lines to print
+    /// How many lines to print [default: 2000]
     #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u64).range(1..))]
     pub limit: Option<u64>,
     /// The last lines instead

@@ -56,6 +56,14 @@ fn close(
         out.message("envelope", envelope)?;
     }
     out.flush()?;
+    let nothing = envelope.listed == 0 && envelope.matched == 0 && envelope.complete;
+    if nothing && !failures.any() && !options.json {
+        // An empty answer because nothing was looked at must not pass for one that found nothing.
+        say(
+            "r2vfs: there is no object to look at here: if there should be, check the bucket, the \
+             prefix and the path",
+        );
+    }
     if options.stats {
         say(&lines(envelope.in_words().trim_end()));
     }
