@@ -2,12 +2,12 @@
 
 use std::ops::Range;
 
-use super::{VirtualSandbox, read::is_directory};
+use super::VirtualSandbox;
 use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::Result,
-    vfs::{ByteStream, Op, Target},
+    vfs::{ByteStream, Op},
 };
 
 /// Bytes that hold the magic number of any compression.
@@ -27,15 +27,7 @@ impl VirtualSandbox {
         range: Option<Range<u64>>,
         op: &Op,
     ) -> Result<ByteStream> {
-        let entry = match self.vfs.resolve(op, path).await? {
-            Target::File { entry, .. } => entry,
-            Target::Dir { known: false, .. } => {
-                // Nobody has looked yet whether it exists; this does, and suggests names if not.
-                self.vfs.stat(op, path).await?;
-                return Err(is_directory(path));
-            }
-            Target::Above(_) | Target::Dir { .. } => return Err(is_directory(path)),
-        };
+        let entry = self.vfs.file(op, path).await?;
         match range {
             None => {
                 let content = self.vfs.open(op, entry, Use::Read, MAX_GET).await?;

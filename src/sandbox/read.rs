@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::{Answer, Envelope, Reason, VirtualSandbox, close, list::limit};
 use crate::{
     error::{Error, Kind, Result},
-    vfs::{Budget, Target, WindowRequest},
+    vfs::{Budget, WindowRequest},
 };
 
 /// Lines unless the caller asks for another number (what agents' read tools settled on).
@@ -106,15 +106,7 @@ impl VirtualSandbox {
                 .hint("lines are counted from 1"));
         }
         let op = self.op(Budget::default());
-        let entry = match self.vfs.resolve(&op, &args.path).await? {
-            Target::File { entry, .. } => entry,
-            Target::Dir { known: false, .. } => {
-                // Nobody has looked yet whether it exists; this does, and suggests names if not.
-                self.vfs.stat(&op, &args.path).await?;
-                return Err(is_directory(&args.path));
-            }
-            Target::Above(_) | Target::Dir { .. } => return Err(is_directory(&args.path)),
-        };
+        let entry = self.vfs.file(&op, &args.path).await?;
         let window = self.vfs.lines(&op, entry, request).await?;
         if let (false, [], Some(total)) = (tail, window.lines.as_slice(), window.total)
             && request.offset > total.max(1)
@@ -164,8 +156,4 @@ impl VirtualSandbox {
 fn bounded(asked: Option<u64>, default: u64) -> Result<usize> {
     let bytes = limit(asked, default, MAX_BYTES)?;
     Ok(usize::try_from(bytes).unwrap_or(usize::MAX))
-}
-
-pub(super) fn is_directory(path: &str) -> Error {
-    Error::new(Kind::WrongType, "this is a directory, not a file").at(path).hint("list it instead")
 }

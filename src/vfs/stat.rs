@@ -92,6 +92,22 @@ impl Vfs {
         }
     }
 
+    /// The object that `path` names.
+    ///
+    /// # Errors
+    /// [`Kind::NotFound`] with the nearest names, and [`Kind::WrongType`] for a directory.
+    pub async fn file(&self, op: &Op, path: &str) -> Result<Entry> {
+        match self.resolve(op, path).await? {
+            Target::File { entry, .. } => return Ok(entry),
+            // Nobody has looked yet whether it exists; this does, and suggests names if not.
+            Target::Dir { known: false, .. } => drop(self.stat(op, path).await?),
+            Target::Above(_) | Target::Dir { .. } => {}
+        }
+        Err(Error::new(Kind::WrongType, "this is a directory, not a file")
+            .at(path)
+            .hint("list it instead"))
+    }
+
     async fn dir_exists(&self, op: &Op, mount: usize, prefix: &str) -> Result<bool> {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
