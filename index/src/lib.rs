@@ -1,0 +1,12 @@
+//! The index of r2vfs: what narrows a regex, ranks articles, and holds their text in blocks.
+//!
+//! An index that answers by itself is wrong as soon as the bucket moves on. This one only narrows:
+//! it covers a known set of (key, ETag), says for each object whether a pattern may match in it,
+//! and leaves every other object to be searched. It knows keys, versions and text; where its files
+//! lie is the business of a [`Source`].
+
+pub mod fault;
+pub mod source;
+
+pub use fault::{Fault, FaultKind, Result};
+pub use source::{BoxFuture, FileRef, Source};
