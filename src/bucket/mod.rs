@@ -6,6 +6,7 @@
 //! promises before anything is built on it.
 
 use std::{
+    fmt,
     ops::Range,
     sync::{
         Arc,
@@ -232,6 +233,13 @@ impl BucketId {
     /// A digest of the parts that tell one bucket from another.
     pub fn of(parts: &[&str]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(parts.join("\0").as_bytes()))
+    }
+}
+
+/// 32 hexadecimal digits: the name of what is kept for a bucket.
+impl fmt::Display for BucketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 
