@@ -22,7 +22,11 @@ struct Purse {
 impl Vfs {
     /// The bucket of `mount` for `op`: it sends only what the budget allows.
     pub(super) fn bucket_for(&self, op: &Op, mount: usize) -> Arc<dyn Bucket> {
-        let bucket = self.bucket(mount).clone();
+        self.purse(op, self.bucket(mount).clone())
+    }
+
+    /// The same for any bucket.
+    pub(super) fn purse(&self, op: &Op, bucket: Arc<dyn Bucket>) -> Arc<dyn Bucket> {
         match (op.budget.requests, op.budget.bytes) {
             (None, None) => bucket,
             _ => Arc::new(Purse { bucket, op: op.clone() }),
