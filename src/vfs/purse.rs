@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Op, Vfs};
 use crate::{
     bucket::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Object},
@@ -57,6 +59,18 @@ impl Bucket for Purse {
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
         match self.op.allow_request() {
             Ok(()) => self.bucket.get(call, request),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
+        match self.op.allow_request() {
+            Ok(()) => self.bucket.peek(call, key, max),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }
