@@ -18,6 +18,9 @@
 //! | [`vfs`] | joins the three: what a path means now, bytes, lines, walks |
 //! | [`search`] | glob and grep over bytes handed in; ripgrep's own crates; pure |
 //! | [`sandbox`] | one typed method a tool, one envelope around every answer |
+#![cfg_attr(feature = "server", doc = "| [`server`] | tenants: tokens, limits, audit, metrics |")]
+#![cfg_attr(feature = "server", doc = "| [`mcp`] | the toolset over the Model Context Protocol |")]
+#![cfg_attr(feature = "server", doc = "| [`http`] | the server: MCP, JSON API, raw objects, health |")]
 #![cfg_attr(feature = "cli", doc = "| [`cli`] | the `r2vfs` program |")]
 //!
 //! [`platform`] is what they all stand on: clock, tasks and threads, handed in. [`error`] is the
@@ -72,6 +75,7 @@
 //! - **cursor**: where an answer that stopped goes on
 //! - **budget**: what an operation may cost in time, requests and bytes
 //! - **permit**: the right to have one request under way
+//! - **tenant**: a customer of a server: tokens, mounts, budgets, and a sandbox of its own
 
 // A module's header is its map, and what it points at is mostly private.
 #![allow(rustdoc::private_intra_doc_links)]
@@ -83,9 +87,15 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod error;
+#[cfg(feature = "server")]
+pub mod http;
+#[cfg(feature = "server")]
+pub mod mcp;
 pub mod platform;
 pub mod sandbox;
 pub mod search;
+#[cfg(feature = "server")]
+pub mod server;
 pub mod tree;
 pub mod vfs;
 

@@ -1,0 +1,230 @@
+//! One call of a client, from the gate to the log.
+//!
+//! A front end that counts, limits and logs by itself forgets it on the path that fails. A
+//! [`Running`] call exists from the moment a tenant is let in; it is counted and logged when it
+//! is finished, and when it is dropped because the client has left, too.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use serde_json::Value;
+
+use super::{
+    audit::{self, Line},
+    limits::Pass,
+    metrics::Ended,
+    tenant::Tenant,
+};
+use crate::{
+    bucket::Cost,
+    error::{Error, Kind},
+    sandbox::{Envelope, Reason, utc},
+};
+
+/// The way a call came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Front {
+    /// MCP on standard input and output.
+    Stdio,
+    /// MCP over HTTP.
+    Mcp,
+    /// The JSON API.
+    Http,
+}
+
+impl Front {
+    /// As the audit log writes it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdio => "stdio",
+            Self::Mcp => "mcp",
+            Self::Http => "http",
+        }
+    }
+}
+
+/// How an answer is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Text for a model.
+    Text,
+    /// The typed answer as JSON.
+    Structured,
+}
+
+/// Why there is no answer.
+#[derive(Clone, Debug)]
+pub enum Failure {
+    /// The tenant asks for too much; it is worth asking again after this long.
+    Busy(Duration),
+    /// The call itself failed.
+    Failed(Error),
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl Failure {
+    /// The failure as an error with what to do next.
+    pub fn into_error(self) -> Error {
+        match self {
+            Self::Failed(error) => error,
+            Self::Busy(wait) => {
+                let seconds = wait.as_secs_f64().ceil();
+                Error::new(Kind::Unavailable, "too many calls at once or in a short time")
+                    .hint(format!("wait {seconds} s, then call again"))
+            }
+        }
+    }
+}
+
+/// A call under way.
+#[derive(Debug)]
+pub struct Running {
+    tenant: Arc<Tenant>,
+    front: Front,
+    tool: &'static str,
+    arguments: Value,
+    started: Instant,
+    cost: Option<Arc<crate::bucket::Meter>>,
+    _pass: Pass,
+    told: bool,
+}
+
+impl Running {
+    pub(super) fn new(
+        tenant: Arc<Tenant>,
+        front: Front,
+        tool: &'static str,
+        arguments: &Value,
+        pass: Pass,
+    ) -> Self {
+        Self {
+            tenant,
+            front,
+            tool,
+            arguments: audit::arguments(arguments),
+            started: Instant::now(),
+            cost: None,
+            _pass: pass,
+            told: false,
+        }
+    }
+
+    /// The cost of a call that is left before its end is what this has counted by then.
+    pub fn pays_from(&mut self, meter: Arc<crate::bucket::Meter>) {
+        self.cost = Some(meter);
+    }
+
+    /// It ended with an answer that is worth this much.
+    pub fn answered(self, envelope: &Envelope) {
+        let stops = [Reason::Deadline, Reason::Budget];
+        let stopped = envelope.incomplete.iter().any(|lack| stops.contains(&lack.reason));
+        let outcome = if envelope.complete { "complete" } else { "partial" };
+        self.end(outcome, envelope.cost, stopped);
+    }
+
+    /// It ended without one.
+    pub fn failed(self, error: &Error) {
+        let stopped = matches!(error.kind(), Kind::Deadline | Kind::Budget);
+        let cost = self.paid();
+        self.end(kind_name(error.kind()), cost, stopped);
+    }
+
+    fn paid(&self) -> Cost {
+        self.cost.as_ref().map_or_else(Cost::default, |meter| meter.cost())
+    }
+
+    fn end(mut self, outcome: &'static str, cost: Cost, stopped: bool) {
+        self.tell(outcome, cost, stopped);
+    }
+
+    fn tell(&mut self, outcome: &'static str, cost: Cost, stopped: bool) {
+        self.told = true;
+        let took = self.started.elapsed();
+        tell(&self.tenant, self.front, self.tool, &self.arguments, took, (outcome, cost, stopped));
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        if !self.told {
+            let cost = self.paid();
+            self.tell("cancelled", cost, false);
+        }
+    }
+}
+
+/// Counts and logs a call that was not let in.
+pub(super) fn refused(tenant: &Tenant, front: Front, tool: &'static str, arguments: &Value) {
+    let arguments = audit::arguments(arguments);
+    let how = ("rate-limited", Cost::default(), false);
+    tell(tenant, front, tool, &arguments, Duration::ZERO, how);
+}
+
+fn tell(
+    tenant: &Tenant,
+    front: Front,
+    tool: &'static str,
+    arguments: &Value,
+    took: Duration,
+    (outcome, cost, stopped): (&'static str, Cost, bool),
+) {
+    let name = tenant.name();
+    let log = tenant.log();
+    log.metrics.count(&Ended { tenant: name, tool, outcome, took, cost, stopped });
+    let now = tenant.sandbox().vfs().platform().wall_clock();
+    let line = Line {
+        time: utc(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
+        tenant: name,
+        front: front.as_str(),
+        tool,
+        arguments,
+        outcome,
+        cost,
+        elapsed_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
+    };
+    log.audit.write(&line, &log.metrics);
+}
+
+/// The name of a kind as JSON has it.
+pub fn kind_name(kind: Kind) -> &'static str {
+    match kind {
+        Kind::InvalidPath => "invalid-path",
+        Kind::InvalidPattern => "invalid-pattern",
+        Kind::InvalidArgument => "invalid-argument",
+        Kind::Config => "config",
+        Kind::NotFound => "not-found",
+        Kind::WrongType => "wrong-type",
+        Kind::NoBucket => "no-bucket",
+        Kind::Credentials => "credentials",
+        Kind::Forbidden => "forbidden",
+        Kind::Changed => "changed",
+        Kind::Archived => "archived",
+        Kind::TooLarge => "too-large",
+        Kind::Undecodable => "undecodable",
+        Kind::Unavailable => "unavailable",
+        Kind::Deadline => "deadline",
+        Kind::Budget => "budget",
+        Kind::Protocol => "protocol",
+        Kind::Cancelled => "cancelled",
+        Kind::Io => "io",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_named_as_in_json() {
+        for kind in [Kind::InvalidPath, Kind::NotFound, Kind::TooLarge, Kind::NoBucket, Kind::Io] {
+            assert_eq!(serde_json::to_value(kind).expect("JSON"), kind_name(kind));
+        }
+    }
+}

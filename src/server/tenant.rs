@@ -1,0 +1,194 @@
+//! One customer: a sandbox, a gate, and where its calls are recorded.
+
+use std::{path::PathBuf, sync::Arc};
+
+use serde_json::Value;
+
+use super::{
+    Audit, Metrics,
+    call::{self, Failure, Form, Front, Running},
+    config::TenantPlan,
+    limits::{Gate, Limits},
+    toolset::{self, ToolOutput},
+};
+use crate::{
+    bucket::{Bucket, Permits, Unopened},
+    cache::{CacheOptions, DiskOptions},
+    config::{self, Settings},
+    error::{Error, Kind, Result},
+    platform::Platform,
+    sandbox::{Envelope, SandboxOptions, VirtualSandbox, get_virtual_sandbox},
+    vfs::{Freshness, IndexOptions, Mount},
+};
+
+/// Where calls are recorded; the same for all tenants of a server.
+#[derive(Clone, Debug, Default)]
+pub struct Log {
+    /// Counted.
+    pub metrics: Arc<Metrics>,
+    /// Written.
+    pub audit: Arc<Audit>,
+}
+
+/// What tenants have in common: how buckets are reached and where things are kept.
+#[derive(Clone, Debug)]
+pub struct TenantOptions {
+    /// What the environment says.
+    pub settings: Settings,
+    /// Requests under way at a time, for all tenants together.
+    pub permits: Permits,
+    /// Clock, tasks, threads.
+    pub platform: Platform,
+    /// How old a listing may be.
+    pub freshness: Freshness,
+    /// The directory and the bytes of the disk cache of each tenant.
+    pub disk: Option<(PathBuf, u64)>,
+    /// Where indexes are looked for.
+    pub index: IndexOptions,
+    /// Where calls are recorded.
+    pub log: Log,
+}
+
+/// One customer. See the module's head.
+#[derive(Debug)]
+pub struct Tenant {
+    name: String,
+    sandbox: VirtualSandbox,
+    gate: Gate,
+    log: Log,
+}
+
+impl Tenant {
+    /// A tenant with a sandbox that was made elsewhere: the only one of a local server.
+    pub fn new(name: &str, sandbox: VirtualSandbox, limits: Limits, log: Log) -> Self {
+        Self { name: name.to_owned(), sandbox, gate: Gate::new(limits), log }
+    }
+
+    /// Opens the buckets of a plan. One that cannot be opened says so when it is touched, and
+    /// `wrong` is told now, for whoever runs the server.
+    ///
+    /// # Errors
+    /// [`Kind::Config`] for mount points that do not fit together.
+    pub fn open(
+        name: &str,
+        plan: &TenantPlan,
+        options: &TenantOptions,
+        wrong: &mut dyn FnMut(&Error),
+    ) -> Result<Self> {
+        let mut mounts = Vec::with_capacity(plan.mounts.len());
+        let mut worth_a_disk = false;
+        for mount in &plan.mounts {
+            let settings = options.settings.clone().with(mount.overrides.clone());
+            let opened =
+                config::open(&mount.location, &settings, &options.permits, &options.platform);
+            let bucket: Arc<dyn Bucket> = match opened {
+                Ok(bucket) => bucket,
+                Err(error) => {
+                    let message = format!("tenant {name}: {}: {}", mount.point, error.message());
+                    let told = Error::new(error.kind(), message);
+                    wrong(&match error.advice() {
+                        Some(advice) => told.hint(advice),
+                        None => told,
+                    });
+                    // The client is told that it cannot be read, not how it is set up.
+                    Arc::new(Unopened::new(
+                        Error::new(Kind::Unavailable, "this mount is not available")
+                            .hint("use another path, and tell whoever runs the server"),
+                    ))
+                }
+            };
+            worth_a_disk |= bucket.worth_disk_cache();
+            mounts.push(Mount { point: mount.point.clone(), bucket });
+        }
+        // Blocks are keyed by bucket and version, which two tenants of one bucket share: a hit
+        // in another's folder would tell by its speed what that one reads.
+        let disk = options.disk.clone().filter(|_| worth_a_disk).map(|(dir, budget)| {
+            DiskOptions { dir: dir.join("tenants").join(folder(name)), budget }
+        });
+        let sandbox = get_virtual_sandbox(
+            mounts,
+            options.platform.clone(),
+            SandboxOptions {
+                cache: CacheOptions { memory: plan.memory_cache, disk },
+                freshness: options.freshness,
+                index: options.index.clone(),
+                budget: plan.budget,
+                ..SandboxOptions::default()
+            },
+        )?;
+        Ok(Self::new(name, sandbox, plan.limits, options.log.clone()))
+    }
+
+    /// Its name in logs and metrics; never told to clients.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its tools.
+    pub fn sandbox(&self) -> &VirtualSandbox {
+        &self.sandbox
+    }
+
+    pub(super) fn log(&self) -> &Log {
+        &self.log
+    }
+
+    /// Lets a call in, for what is no tool.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`].
+    pub fn begin(
+        self: &Arc<Self>,
+        front: Front,
+        tool: &'static str,
+        arguments: &Value,
+    ) -> Result<Running, Failure> {
+        match self.gate.enter() {
+            Ok(pass) => Ok(Running::new(Arc::clone(self), front, tool, arguments, pass)),
+            Err(wait) => {
+                call::refused(self, front, tool, arguments);
+                Err(Failure::Busy(wait))
+            }
+        }
+    }
+
+    /// Runs a tool. Dropping the future stops it.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`], and what the tool fails with.
+    pub async fn call(
+        self: &Arc<Self>,
+        front: Front,
+        name: &str,
+        arguments: Value,
+        form: Form,
+    ) -> Result<ToolOutput, Failure> {
+        let tool = toolset::find(name).map_or("unknown", |tool| tool.name);
+        let running = self.begin(front, tool, &arguments)?;
+        match toolset::call(&self.sandbox, name, arguments, form).await {
+            Ok(output) => {
+                running.answered(&output.envelope);
+                Ok(output)
+            }
+            Err(error) => {
+                running.failed(&error);
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Writes to disk what waits for it.
+    pub async fn flush(&self) {
+        self.sandbox.vfs().cache().flush().await;
+    }
+
+    /// An envelope for what is no tool.
+    pub fn envelope(cost: crate::bucket::Cost) -> Envelope {
+        Envelope { complete: true, cost, ..Envelope::default() }
+    }
+}
+
+/// A folder's name for a tenant's: names differ in case, which not every file system keeps apart.
+fn folder(name: &str) -> String {
+    name.bytes().map(|byte| format!("{byte:02x}")).collect()
+}
