@@ -12,6 +12,8 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(super) mod grep;
+#[cfg(feature = "server")]
+pub(super) mod serve;
 mod values;
 
 pub(super) use values::{bytes, freshness, seconds, unescape};
@@ -81,6 +83,15 @@ pub(super) enum Command {
     Doctor(With<Doctor>),
     /// Run one tool with JSON arguments and print its JSON answer
     Tool(With<Tool>),
+    /// Serve the tools to one MCP client on standard input and output
+    #[cfg(feature = "server")]
+    Mcp(With<serve::Mcp>),
+    /// Serve the tools over HTTP: MCP at /mcp, a JSON API at /v1, raw objects, metrics
+    #[cfg(feature = "server")]
+    Serve(With<serve::Serve>),
+    /// Make bearer tokens for the tenants of a server
+    #[cfg(feature = "server")]
+    Token(serve::Token),
     /// Print a completion script for a shell
     Completions(Completions),
     /// Print the manual page (roff)
@@ -304,6 +315,12 @@ pub(super) fn parse(
         Command::Grep(with) => std::mem::take(&mut with.common),
         Command::Doctor(with) => std::mem::take(&mut with.common),
         Command::Tool(with) => std::mem::take(&mut with.common),
+        #[cfg(feature = "server")]
+        Command::Mcp(with) => std::mem::take(&mut with.common),
+        #[cfg(feature = "server")]
+        Command::Serve(with) => std::mem::take(&mut with.common),
+        #[cfg(feature = "server")]
+        Command::Token(_) => Common::default(),
         Command::Completions(_) | Command::Man => Common::default(),
     };
     Ok((args.common.merge(after), args.command))

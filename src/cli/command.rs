@@ -22,8 +22,14 @@ pub(super) mod glob;
 pub(super) mod grep;
 pub(super) mod ls;
 pub(super) mod man;
+#[cfg(feature = "server")]
+pub(super) mod mcp;
 pub(super) mod read;
+#[cfg(feature = "server")]
+pub(super) mod serve;
 pub(super) mod stat;
+#[cfg(feature = "server")]
+pub(super) mod token;
 pub(super) mod tool;
 pub(super) mod tree;
 

@@ -40,6 +40,10 @@ pub fn main() -> ExitCode {
     let done = match command {
         Command::Completions(completions) => command::man::completions(&mut out, completions.shell),
         Command::Man => command::man::page(&mut out),
+        #[cfg(feature = "server")]
+        Command::Token(token) => command::token::run(&mut out, &token),
+        #[cfg(feature = "server")]
+        Command::Serve(with) => command::serve::run(common, &with.own),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
         command => run::run(&common, command, &mut out),
     };

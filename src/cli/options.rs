@@ -74,12 +74,24 @@ impl Options {
         lookup: &dyn Fn(&str) -> Option<String>,
         terminal: bool,
     ) -> Result<Self> {
+        Self::with_mounts(common, lookup, terminal, mounts::plan(common, lookup)?)
+    }
+
+    /// The same for mounts that something else plans.
+    ///
+    /// # Errors
+    /// As [`new`](Self::new), but for the mounts.
+    pub(super) fn with_mounts(
+        common: &Common,
+        lookup: &dyn Fn(&str) -> Option<String>,
+        terminal: bool,
+        mounts: Vec<MountPlan>,
+    ) -> Result<Self> {
         let color = match common.color.unwrap_or_default() {
             When::Always | When::Ansi => true,
             When::Never => false,
             When::Auto => terminal && wants_color(lookup),
         };
-        let mounts = mounts::plan(common, lookup)?;
         let places = index(common, mounts.len())?;
         let home = cache_home(common, lookup);
         let dir = common.index_dir.clone().or_else(|| home.map(|home| home.join("index/v1")));
@@ -137,7 +149,7 @@ fn index(common: &Common, mounts: usize) -> Result<IndexPlaces> {
     match common.index.as_deref() {
         None | Some("auto") => Ok(IndexPlaces::Auto),
         Some("off") => Ok(IndexPlaces::Off),
-        Some(_) if mounts > 1 => Err(wrong("--index names one location for several mounts")
+        Some(_) if mounts != 1 => Err(wrong("--index names one location for several mounts")
             .hint("name one bucket with -b, or let --index be auto or off")),
         Some(location) => Location::parse(location).map(IndexPlaces::At),
     }

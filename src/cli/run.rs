@@ -39,8 +39,17 @@ const CONCURRENCY: usize = 96;
 pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Exit, Stop> {
     let lookup = |name: &str| std::env::var(name).ok();
     let options = Options::new(common, &lookup, out.is_terminal())?;
+    #[cfg(feature = "server")]
+    let options = match command {
+        // An agent that waits for more than this takes the server for dead.
+        Command::Mcp(_) => Options {
+            timeout: options.timeout.or(Some(crate::server::config::DEADLINE)),
+            ..options
+        },
+        _ => options,
+    };
     let ready = Ready::new(command, &options, out)?;
-    let runtime = runtime()?;
+    let runtime = runtime(WORKERS)?;
     let done = runtime.block_on(async {
         let work = Box::pin(ready.run(&options, out));
         interrupt::unless_interrupted(work).await
@@ -59,9 +68,10 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Ex
     done
 }
 
-fn runtime() -> Result<Runtime> {
+/// A runtime with this many threads for what is not searching.
+pub(super) fn runtime(workers: usize) -> Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(WORKERS)
+        .worker_threads(workers)
         .enable_all()
         .build()
         .map_err(|error| {
@@ -131,7 +141,13 @@ impl Ready {
                     Box::pin(command::glob::run(sandbox, options, with.own, out))
                 }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
-                // The four that need no sandbox were run before.
+                #[cfg(feature = "server")]
+                Command::Mcp(with) => Box::pin(command::mcp::run(sandbox, with.own)),
+                // Those that need no sandbox, or make their own, were run before.
+                #[cfg(feature = "server")]
+                Command::Serve(_) | Command::Token(_) => {
+                    Box::pin(std::future::ready(Ok(Exit::Match)))
+                }
                 Command::Grep(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man => {
                     Box::pin(std::future::ready(Ok(Exit::Match)))
                 }
@@ -140,7 +156,8 @@ impl Ready {
     }
 }
 
-fn permits(options: &Options) -> Permits {
+/// The permits that all requests of the program share.
+pub(super) fn permits(options: &Options) -> Permits {
     Permits::new(options.concurrency.unwrap_or(CONCURRENCY))
 }
 
@@ -149,7 +166,8 @@ fn named(error: Error, point: &str) -> Error {
     if point == "/" { error } else { error.at(format!("{}/", point.trim_end_matches('/'))) }
 }
 
-fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<VirtualSandbox> {
+/// A sandbox over the mounts of the command line.
+pub(super) fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<VirtualSandbox> {
     let mut mounts = Vec::with_capacity(options.mounts.len());
     let mut worth_a_disk = false;
     for plan in &options.mounts {
@@ -181,7 +199,8 @@ fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<
     get_virtual_sandbox(mounts, platform.clone(), options)
 }
 
-fn index(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
+/// Where indexes are looked for.
+pub(super) fn index(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
     let mut index = IndexOptions::default();
     match &options.index.places {
         IndexPlaces::Off => {}

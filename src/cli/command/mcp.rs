@@ -1,0 +1,23 @@
+//! `mcp`: the tools for one client on standard input and output.
+//!
+//! Nothing but protocol may reach standard output; whatever else there is to say goes to standard
+//! error.
+
+use std::sync::Arc;
+
+use super::super::{args::serve::Mcp, exit::Exit, failure::Stop};
+use crate::{
+    mcp,
+    sandbox::VirtualSandbox,
+    server::{Form, Tenant, limits::Limits, tenant::Log},
+};
+
+/// Serves until the client closes the pipe.
+pub(in crate::cli) async fn run(sandbox: &VirtualSandbox, mcp: Mcp) -> Result<Exit, Stop> {
+    let form = if mcp.structured { Form::Structured } else { Form::Text };
+    // One person's own client: what it may ask for is bounded by the machine.
+    let limits = Limits { rate: 1000.0, burst: 1000, ..Limits::default() };
+    let tenant = Arc::new(Tenant::new("local", sandbox.clone(), limits, Log::default()));
+    mcp::serve_stdio(tenant, form).await?;
+    Ok(Exit::Match)
+}

@@ -1,0 +1,237 @@
+//! `serve`: from a configuration to a server that runs until it is told to stop.
+
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use tokio::{net::TcpListener, sync::watch};
+
+use super::super::{
+    args::{Common, serve::Serve},
+    exit::Exit,
+    failure::{Stop, say, tell},
+    options::Options,
+    run,
+    usage::wrong,
+};
+use crate::{
+    config::{Overrides, Settings},
+    error::{Error, Kind, Result},
+    http::{self, App, Rules, listen},
+    platform::Platform,
+    server::{
+        Config, Form, Open, Tenant, TenantOptions, Tenants,
+        config::DEADLINE,
+        limits::Limits,
+        tenant::Log,
+    },
+};
+
+/// What a local client may ask for: the machine is its own.
+const LOCAL: Limits = Limits { rate: 1000.0, burst: 1000, concurrency: 32 };
+
+/// Serves until SIGTERM, SIGINT or, where that was asked for, the end of standard input.
+pub(in crate::cli) fn run(mut common: Common, serve: &Serve) -> Result<Exit, Stop> {
+    let file = common.config.clone();
+    let config = file.as_deref().map(Config::load).transpose()?.flatten();
+    if config.is_some() {
+        common.config = None;
+    }
+    let config = config.unwrap_or_default();
+    let served = Served::new(common, serve, &config)?;
+    let threads = std::thread::available_parallelism().map_or(2, usize::from);
+    let runtime = run::runtime(threads)?;
+    let done = runtime.block_on(served.run(serve, config, file));
+    runtime.shutdown_background();
+    done
+}
+
+/// What is checked before anything is opened.
+struct Served {
+    options: Options,
+    settings: Settings,
+}
+
+impl Served {
+    fn new(common: Common, serve: &Serve, config: &Config) -> Result<Self> {
+        let lookup = |name: &str| std::env::var(name).ok();
+        let settings = Settings::from_env(&lookup).with(Overrides {
+            endpoint: common.endpoint.clone(),
+            region: common.region.clone(),
+            profile: common.profile.clone(),
+            anonymous: common.anonymous,
+        });
+        let mut options = match config.tenants.is_empty() {
+            true => Options::new(&common, &lookup, false)?,
+            false if common.bucket.is_some() || !common.mount.is_empty() => {
+                return Err(wrong("the configuration has tenants, and the command line a bucket")
+                    .hint("give each tenant its own [[tenant.mount]] tables, and no -b or --mount"));
+            }
+            false => Options::with_mounts(&common, &lookup, false, Vec::new())?,
+        };
+        options.timeout.get_or_insert(DEADLINE);
+        if config.tenants.is_empty() && !serve.listen.ip().is_loopback() {
+            return Err(wrong(format!(
+                "{} can be reached from elsewhere, and nobody needs a token",
+                serve.listen
+            ))
+            .hint(
+                "listen on 127.0.0.1, or give --config a file with [[tenant]] tables, each with \
+                 a token of `r2vfs token new`",
+            ));
+        }
+        Ok(Self { options, settings })
+    }
+
+    async fn run(self, serve: &Serve, config: Config, file: Option<PathBuf>) -> Result<Exit, Stop> {
+        let platform = Platform::tokio();
+        let permits = run::permits(&self.options);
+        let log = Log::default();
+        let audit_log = serve.audit_log.clone().or_else(|| config.audit_log.clone());
+        log.audit.open(audit_log.as_deref())?;
+        let tenant_options = TenantOptions {
+            settings: self.settings.clone(),
+            index: run::index(&self.options, &permits, &platform)?,
+            permits: permits.clone(),
+            platform: platform.clone(),
+            freshness: self.options.freshness,
+            disk: self.options.cache.disk.clone(),
+            log: log.clone(),
+        };
+        let open = match config.tenants.is_empty() {
+            true => {
+                let sandbox = run::sandbox(&self.options, &permits, &platform)?;
+                Open::anyone(Arc::new(Tenant::new("local", sandbox, LOCAL, log.clone())))
+            }
+            false => Open::new(&config, None, &tenant_options, &mut tell)?,
+        };
+        let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
+            Error::new(Kind::Io, format!("{} cannot be listened on: {error}", serve.listen))
+                .because(error)
+                .hint("end what listens there, or take another port with --listen")
+        })?;
+        let address = listener.local_addr().map_err(|error| {
+            Error::new(Kind::Io, format!("the port is not known: {error}")).because(error)
+        })?;
+        let form = if serve.structured { Form::Structured } else { Form::Text };
+        let rules = rules(address, &config);
+        let app = App::new(Tenants::new(open), log, rules, form);
+        let url = format!("http://{address}");
+        if let Some(file) = &serve.port_file {
+            write_whole(file, &format!("{url}\n"))?;
+        }
+        say(&format!("listening on {url}"));
+        let (stop, stopped) = watch::channel(false);
+        let stop = Arc::new(stop);
+        tokio::spawn(until_told(Arc::clone(&stop)));
+        if serve.exit_with_stdin {
+            stop_with_stdin(Arc::clone(&stop));
+        }
+        if let Some(file) = file.filter(|_| !config.tenants.is_empty()) {
+            tokio::spawn(reload(Arc::clone(&app), file, address, tenant_options));
+        }
+        let most = config.max_connections.unwrap_or(listen::MAX_CONNECTIONS);
+        listen::serve(listener, http::router(&app), Arc::clone(&app), most, stopped).await;
+        for tenant in app.tenants.now().all() {
+            tenant.flush().await;
+        }
+        Ok(Exit::Match)
+    }
+}
+
+fn rules(address: SocketAddr, config: &Config) -> Rules {
+    Rules::new(address, config.allowed_hosts.clone(), config.allowed_origins.clone())
+}
+
+/// Whoever waits for the file must not read half of it.
+fn write_whole(file: &Path, text: &str) -> Result<()> {
+    let written = match file.parent().filter(|_| !file.starts_with("/dev")) {
+        Some(dir) => {
+            let dir = if dir.as_os_str().is_empty() { Path::new(".") } else { dir };
+            tempfile::NamedTempFile::new_in(dir).and_then(|mut temporary| {
+                std::io::Write::write_all(&mut temporary, text.as_bytes())?;
+                temporary.persist(file).map(drop).map_err(|error| error.error)
+            })
+        }
+        // A pipe of the parent's, as in /dev/fd/3.
+        None => fs::write(file, text),
+    };
+    written.map_err(|error| {
+        Error::new(Kind::Io, format!("{} cannot be written: {error}", file.display()))
+            .because(error)
+            .hint("let --port-file name a file in a directory that is there")
+    })
+}
+
+#[cfg(unix)]
+async fn until_told(stop: Arc<watch::Sender<bool>>) {
+    use std::pin::pin;
+
+    use futures_util::future::select;
+    use tokio::signal::unix::{SignalKind, signal};
+
+    // Without a handler the default one ends the process.
+    if let (Ok(mut term), Ok(mut int)) =
+        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
+    {
+        select(pin!(term.recv()), pin!(int.recv())).await;
+        say("r2vfs: calls under way may end, for at most 10 s");
+        stop.send_replace(true);
+        // Whoever asks a second time does not want to wait.
+        select(pin!(term.recv()), pin!(int.recv())).await;
+        std::process::exit(Exit::Interrupted.code().into());
+    }
+}
+
+#[cfg(not(unix))]
+async fn until_told(stop: Arc<watch::Sender<bool>>) {
+    if tokio::signal::ctrl_c().await.is_ok() {
+        stop.send_replace(true);
+    }
+}
+
+/// A read of standard input cannot be given up, so it has a thread of its own that the process
+/// does not wait for.
+fn stop_with_stdin(stop: Arc<watch::Sender<bool>>) {
+    std::thread::spawn(move || {
+        drop(std::io::copy(&mut std::io::stdin().lock(), &mut std::io::sink()));
+        stop.send_replace(true);
+    });
+}
+
+/// Reads the configuration again at each SIGHUP. A wrong one changes nothing and is told.
+#[cfg(unix)]
+async fn reload(app: Arc<App>, file: PathBuf, address: SocketAddr, options: TenantOptions) {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
+    while hangup.recv().await.is_some() {
+        match reread(&app, &file, address, &options) {
+            Ok(tenants) => say(&format!("r2vfs: the configuration was read again: {tenants} tenants")),
+            Err(error) => {
+                tell(&error);
+                say("r2vfs: the configuration is still the one from before");
+            }
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn reload(_: Arc<App>, _: PathBuf, _: SocketAddr, _: TenantOptions) {}
+
+#[cfg(unix)]
+fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) -> Result<usize> {
+    let config = Config::load(file)?.filter(|config| !config.tenants.is_empty()).ok_or_else(|| {
+        Error::new(Kind::Config, format!("{} has no tenant any more", file.display()))
+            .hint("to serve nobody, end the server")
+    })?;
+    let before = app.tenants.now();
+    let open = Open::new(&config, Some(&before), options, &mut tell)?;
+    app.log.audit.reopen()?;
+    app.set_rules(rules(address, &config));
+    app.tenants.replace(open);
+    Ok(config.tenants.len())
+}
