@@ -13,6 +13,8 @@ mod requests;
 mod scan;
 mod search;
 mod semantics;
+#[cfg(feature = "server")]
+mod serving;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.

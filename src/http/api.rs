@@ -12,7 +12,10 @@ use axum::{
 use serde_json::{Value, json};
 
 use super::{problem::Problem, stream};
-use crate::server::{Form, Front, Tenant, toolset};
+use crate::{
+    sandbox::{Body, Format, Tool},
+    server::{Failure, Front, Tenant},
+};
 
 /// Runs the tool. The answer is the typed one unless `format` asks for text.
 pub(super) async fn call(
@@ -21,17 +24,21 @@ pub(super) async fn call(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Response, Problem> {
-    let Some(tool) = toolset::find(&name) else { return Err(Problem::nowhere()) };
+    let Some(tool) = Tool::find(&name) else { return Err(Problem::nowhere()) };
     let arguments = arguments(&headers, &body)?;
     if tool.name == "grep" && stream::is_wanted(&headers) {
         return stream::grep(&tenant, arguments);
     }
-    let output = tenant.call(Front::Http, tool.name, arguments, Form::Structured).await?;
-    Ok(match output.structured {
-        Some(answer) => Json(answer).into_response(),
-        None => Json(json!({ "text": output.text, "complete": output.envelope.complete }))
-            .into_response(),
-    })
+    if arguments.get("format").is_none_or(|format| format != "text") {
+        return Ok(Json(tenant.call(Front::Http, tool, arguments).await?).into_response());
+    }
+    let output = tenant.call_text(Front::Http, tool, arguments, Format::Text).await?;
+    let complete = output.envelope.complete;
+    Ok(match output.body.map_err(Failure::Failed)? {
+        Body::Text(text) => Json(json!({ "text": text, "complete": complete })),
+        Body::Structured(answer) => Json(answer),
+    }
+    .into_response())
 }
 
 fn arguments(headers: &HeaderMap, body: &[u8]) -> Result<Value, Problem> {

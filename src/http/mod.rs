@@ -50,7 +50,8 @@ pub use openapi::document as openapi;
 
 use crate::{
     mcp,
-    server::{Form, Tenants, tenant::Log},
+    sandbox::Format,
+    server::{Tenants, tenant::Log},
 };
 
 /// The most bytes of a request's body: 1 MiB. Arguments are a few names and patterns.
@@ -65,14 +66,14 @@ pub struct App {
     pub log: Log,
     rules: RwLock<Arc<Rules>>,
     draining: AtomicBool,
-    form: Form,
+    format: Format,
 }
 
 impl App {
-    /// A server of these tenants; `form` is how MCP answers unless a call asks for the other.
-    pub fn new(tenants: Tenants, log: Log, rules: Rules, form: Form) -> Arc<Self> {
+    /// A server of these tenants; `format` is how MCP answers unless a call asks for the other.
+    pub fn new(tenants: Tenants, log: Log, rules: Rules, format: Format) -> Arc<Self> {
         let rules = RwLock::new(Arc::new(rules));
-        Arc::new(Self { tenants, log, rules, draining: AtomicBool::new(false), form })
+        Arc::new(Self { tenants, log, rules, draining: AtomicBool::new(false), format })
     }
 
     /// Who may call it from now on.
@@ -96,7 +97,7 @@ impl App {
 
 /// Every route behind its guard.
 pub fn router(app: &Arc<App>) -> Router {
-    let form = app.form;
+    let format = app.format;
     // Requests bring everything with them, also the older revisions': a session would tie a
     // client to one process and hold memory for those who never come back. Host, origin and size
     // were looked at by the guard, for all routes alike.
@@ -106,7 +107,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_max_request_body_bytes(MAX_BODY)
         .disable_allowed_hosts();
     let mcp = StreamableHttpService::new(
-        move || Ok(mcp::Server::http(form)),
+        move || Ok(mcp::Server::http(format)),
         Arc::new(NeverSessionManager::default()),
         config,
     );

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use crate::{
     error::{Error, Kind},
+    sandbox::error_json,
     server::{Failure, call::kind_name},
 };
 
@@ -35,14 +36,12 @@ pub(super) fn status(kind: Kind) -> StatusCode {
     }
 }
 
-/// An error in JSON: `{"error": {"kind", "message", "path"?, "hint"?}}`.
-pub(super) fn body(kind: &str, error: &Error) -> Value {
-    let mut told = json!({ "kind": kind, "message": error.message() });
-    if let Some(path) = error.path() {
-        told["path"] = path.into();
-    }
-    if let Some(hint) = error.advice() {
-        told["hint"] = hint.into();
+/// An error in JSON: `{"error": {"kind", "message", "path"?, "hint"?}}`. The kind may be one that
+/// only a server has.
+fn body(kind: &str, error: &Error) -> Value {
+    let mut told = error_json(error);
+    if let Some(told) = told.as_object_mut() {
+        told.insert("kind".to_owned(), kind.into());
     }
     json!({ "error": told })
 }

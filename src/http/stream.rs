@@ -1,15 +1,25 @@
 //! The hits of a grep as they are found, one JSON object a line.
+//!
+//! An answer that is built first makes a program wait for the last hit before it sees the first,
+//! and a stream that ends early looks like one that is whole. Here each line is an event of the
+//! search, and the last one is always the envelope; a stream without it broke off.
 
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 
 use axum::{
-    http::{HeaderMap, StatusCode, header},
-    response::Response,
+    body::{Body, Bytes},
+    http::{HeaderMap, HeaderValue, header},
+    response::{IntoResponse, Response},
 };
+use futures_util::stream::unfold;
+use serde::Serialize;
 use serde_json::Value;
 
 use super::problem::Problem;
-use crate::server::Tenant;
+use crate::{
+    sandbox::{Envelope, HitStream},
+    server::{Front, Running, Tenant},
+};
 
 /// The type of a stream of lines.
 pub(super) const NDJSON: &str = "application/x-ndjson";
@@ -23,7 +33,50 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
     })
 }
 
-/// Starts the stream.
-pub(super) fn grep(_: &Arc<Tenant>, _: Value) -> Result<Response, Problem> {
-    Err(Problem::request(StatusCode::NOT_ACCEPTABLE, "not yet", ""))
+/// Starts the search and gives its events as they come. A client that leaves stops it.
+pub(super) fn grep(tenant: &Arc<Tenant>, arguments: Value) -> Result<Response, Problem> {
+    let mut running = tenant.begin(Front::Http, "grep", &arguments)?;
+    let hits = match tenant.sandbox().hits(arguments) {
+        Ok(hits) => hits,
+        Err(error) => {
+            running.ended(&Envelope::default(), Some(&error));
+            return Err(error.into());
+        }
+    };
+    running.pays_from(Arc::clone(&hits.op().call.meter));
+    let lines = unfold(Some((hits, running)), |going| async move {
+        let (line, going) = next(going?).await;
+        Some((Ok::<_, Infallible>(line), going))
+    });
+    let mut response = Body::from_stream(lines).into_response();
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(NDJSON));
+    // Proxies must hand each line on.
+    headers.insert("x-accel-buffering", HeaderValue::from_static("no"));
+    Ok(response)
+}
+
+type Going = (HitStream, Running);
+
+async fn next((mut hits, running): Going) -> (Bytes, Option<Going>) {
+    if let Some(event) = hits.next().await {
+        return (line(&event), Some((hits, running)));
+    }
+    let envelope = hits.envelope();
+    running.ended(&envelope, None);
+    (line(&Last { r#type: "envelope", envelope: &envelope }), None)
+}
+
+#[derive(Serialize)]
+struct Last<'e> {
+    r#type: &'static str,
+    #[serde(flatten)]
+    envelope: &'e Envelope,
+}
+
+fn line(value: &impl Serialize) -> Bytes {
+    // Only maps with keys that are no strings fail, and there are none.
+    let mut text = serde_json::to_vec(value).unwrap_or_default();
+    text.push(b'\n');
+    text.into()
 }

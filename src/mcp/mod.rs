@@ -29,10 +29,8 @@ use serde_json::Value;
 
 use crate::{
     error::{Error, Kind, Result},
-    server::{
-        Failure, Form, Front, Tenant,
-        toolset::{self, INSTRUCTIONS, TOOLS, ToolOutput},
-    },
+    sandbox::{self, Body, Format, INSTRUCTIONS, TOOLS, ToolOutput, error_text},
+    server::{Failure, Front, Tenant},
     tree::path::visible,
 };
 
@@ -45,7 +43,7 @@ const LASTING_MS: u64 = 3_600_000;
 pub struct Server {
     who: Who,
     front: Front,
-    form: Form,
+    format: Format,
 }
 
 #[derive(Clone, Debug)]
@@ -58,13 +56,13 @@ enum Who {
 
 impl Server {
     /// For one client on standard input and output.
-    pub fn stdio(tenant: Arc<Tenant>, form: Form) -> Self {
-        Self { who: Who::One(tenant), front: Front::Stdio, form }
+    pub fn stdio(tenant: Arc<Tenant>, format: Format) -> Self {
+        Self { who: Who::One(tenant), front: Front::Stdio, format }
     }
 
     /// For requests over HTTP that carry their tenant as an extension.
-    pub fn http(form: Form) -> Self {
-        Self { who: Who::Bearer, front: Front::Mcp, form }
+    pub fn http(format: Format) -> Self {
+        Self { who: Who::Bearer, front: Front::Mcp, format }
     }
 
     fn tenant(&self, context: &RequestContext<RoleServer>) -> Result<Arc<Tenant>, ErrorData> {
@@ -85,8 +83,8 @@ impl Server {
 /// # Errors
 /// [`Kind::Protocol`] where the client does not begin as it must; [`Kind::Io`] where the pipe
 /// breaks.
-pub async fn serve_stdio(tenant: Arc<Tenant>, form: Form) -> Result<()> {
-    let server = Server::stdio(tenant, form);
+pub async fn serve_stdio(tenant: Arc<Tenant>, format: Format) -> Result<()> {
+    let server = Server::stdio(tenant, format);
     let running = match rmcp::serve_server(server, rmcp::transport::stdio()).await {
         Ok(running) => running,
         // A client that only looked whether the program starts.
@@ -111,10 +109,7 @@ impl ServerHandler for Server {
         ServerConfig::new(capabilities).with_server_info(about).with_instructions(INSTRUCTIONS)
     }
 
-    async fn discover(
-        &self,
-        _: RequestContext<RoleServer>,
-    ) -> Result<DiscoverResult, ErrorData> {
+    async fn discover(&self, _: RequestContext<RoleServer>) -> Result<DiscoverResult, ErrorData> {
         let versions = self.supported_protocol_versions().into_owned();
         Ok(DiscoverResult::from_server_info(versions, self.get_info()).with_ttl_ms(LASTING_MS))
     }
@@ -131,7 +126,7 @@ impl ServerHandler for Server {
     }
 
     fn get_tool(&self, name: &str) -> Option<Tool> {
-        toolset::find(name).and_then(listed)
+        sandbox::Tool::find(name).and_then(listed)
     }
 
     async fn call_tool(
@@ -140,7 +135,7 @@ impl ServerHandler for Server {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let tenant = self.tenant(&context)?;
-        let Some(tool) = toolset::find(&request.name) else {
+        let Some(tool) = sandbox::Tool::find(&request.name) else {
             let names: Vec<_> = TOOLS.iter().map(|tool| tool.name).collect();
             let name: String = visible(&request.name).chars().take(100).collect();
             return Err(ErrorData::invalid_params(
@@ -148,11 +143,9 @@ impl ServerHandler for Server {
                 None,
             ));
         };
-        let arguments = request.arguments.map_or_else(
-            || Value::Object(serde_json::Map::new()),
-            Value::Object,
-        );
-        let work = pin!(tenant.call(self.front, tool.name, arguments, self.form));
+        let arguments =
+            request.arguments.map_or_else(|| Value::Object(serde_json::Map::new()), Value::Object);
+        let work = pin!(tenant.call_text(self.front, tool, arguments, self.format));
         let beside = pin!(progress::until_cancelled(&context, tool.name));
         match select(work, beside).await {
             Either::Left((done, _)) => Ok(result(done).into()),
@@ -209,34 +202,21 @@ fn cancelled() -> ErrorData {
 
 /// A tool of the table in the SDK's form. The table is made of literals, so that one that does not
 /// fit is seen by the first test that lists it.
-fn listed(tool: &toolset::Tool) -> Option<Tool> {
+fn listed(tool: &sandbox::Tool) -> Option<Tool> {
     serde_json::from_value(tool.listed()).ok()
 }
 
-/// What the client gets: text, or structured content, or a text that says what to do next.
+/// What the client gets: text, or structured content, or an error that says what to do next.
 fn result(done: Result<ToolOutput, Failure>) -> CallToolResult {
+    let text = |text: String| vec![ContentBlock::text(text)];
     match done {
-        Ok(ToolOutput { structured: Some(value), .. }) => {
+        Err(busy) => CallToolResult::error(text(error_text(&busy.into_error()))),
+        Ok(output) if output.is_error() => CallToolResult::error(text(output.text().into_owned())),
+        Ok(ToolOutput { body: Ok(Body::Structured(value)), .. }) => {
             let mut result = CallToolResult::success(Vec::new());
             result.structured_content = Some(value);
             result
         }
-        Ok(output) => CallToolResult::success(vec![ContentBlock::text(output.text)]),
-        Err(failure) => {
-            CallToolResult::error(vec![ContentBlock::text(words(&failure.into_error()))])
-        }
+        Ok(output) => CallToolResult::success(text(output.text().into_owned())),
     }
-}
-
-/// An error as a model reads it.
-fn words(error: &Error) -> String {
-    let mut text = match error.path() {
-        Some(path) => format!("{}: {}", visible(path), error.message()),
-        None => error.message().to_owned(),
-    };
-    if let Some(next) = error.advice() {
-        text.push_str("\nnext: ");
-        text.push_str(next);
-    }
-    text
 }

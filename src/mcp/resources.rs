@@ -11,12 +11,12 @@ use rmcp::{
 };
 use serde_json::json;
 
-use super::{uri, words};
+use super::uri;
 use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::{Error, Kind, Result},
-    sandbox::ListArgs,
+    sandbox::{Envelope, ListArgs, error_text},
     server::{Front, Tenant},
     tree::path::visible,
     vfs::{Budget, Op},
@@ -42,19 +42,18 @@ pub(super) async fn list(
     let running = tenant
         .begin(front, "resources", &json!({ "cursor": cursor.is_some() }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
-    let arguments =
-        ListArgs { recursive: true, limit: Some(PAGE), cursor, ..ListArgs::default() };
+    let arguments = ListArgs { recursive: true, limit: Some(PAGE), cursor, ..ListArgs::default() };
     let answer = match tenant.sandbox().list(arguments).await {
         Ok(answer) => answer,
         Err(error) => {
-            running.failed(&error);
+            running.ended(&Envelope::default(), Some(&error));
             return Err(match error.kind() {
-                Kind::InvalidArgument => ErrorData::invalid_params(words(&error), None),
+                Kind::InvalidArgument => ErrorData::invalid_params(error_text(&error), None),
                 _ => unavailable(&error),
             });
         }
     };
-    running.answered(&answer.envelope);
+    running.ended(&answer.envelope, None);
     let files = answer.result.entries.into_iter().filter_map(|entry| {
         let size = entry.size?;
         let name = visible(entry.path.rsplit('/').next().unwrap_or(&entry.path));
@@ -82,10 +81,11 @@ pub(super) async fn read(
     uri: &str,
 ) -> Result<ReadResourceResponse, ErrorData> {
     let shown: String = visible(uri).chars().take(1024).collect();
-    let running = tenant
+    let mut running = tenant
         .begin(front, "resource", &json!({ "uri": shown }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
     let op = tenant.sandbox().op(Budget::default());
+    running.pays_from(Arc::clone(&op.call.meter));
     let read = match uri::path(uri) {
         Some(path) => content(tenant, &op, &path).await,
         None => Err(Error::new(Kind::NotFound, "this is not the URI of a file here")
@@ -93,17 +93,17 @@ pub(super) async fn read(
     };
     match read {
         Ok((bytes, kind)) => {
-            running.answered(&Tenant::envelope(op.call.meter.cost()));
+            running.done(Ok(()));
             Ok(contents(uri, bytes, kind).into())
         }
         Err(error) => {
-            running.failed(&error);
+            running.done(Err(&error));
             let data = Some(json!({ "uri": uri }));
             Err(match error.kind() {
                 Kind::NotFound | Kind::WrongType | Kind::InvalidPath => {
-                    ErrorData::resource_not_found(words(&error), data)
+                    ErrorData::resource_not_found(error_text(&error), data)
                 }
-                Kind::TooLarge => ErrorData::invalid_params(words(&error), data),
+                Kind::TooLarge => ErrorData::invalid_params(error_text(&error), data),
                 _ => unavailable(&error),
             })
         }
@@ -165,7 +165,7 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 fn unavailable(error: &Error) -> ErrorData {
-    ErrorData::internal_error(words(error), None)
+    ErrorData::internal_error(error_text(error), None)
 }
 
 #[cfg(test)]
@@ -174,7 +174,8 @@ mod tests {
 
     #[test]
     fn base_64_as_in_rfc_4648() {
-        let cases = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
+        let cases =
+            [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foobar", "Zm9vYmFy")];
         for (bytes, text) in cases {
             assert_eq!(base64(bytes.as_bytes()), text);
         }

@@ -37,7 +37,15 @@ mod tests {
 
     #[test]
     fn what_is_no_path_of_ours() {
-        for uri in ["/a", "file:///a", "r2vfs://a", "r2vfs:/a", "r2vfs:///%", "r2vfs:///%zz", "r2vfs:///%ff"] {
+        for uri in [
+            "/a",
+            "file:///a",
+            "r2vfs://a",
+            "r2vfs:/a",
+            "r2vfs:///%",
+            "r2vfs:///%zz",
+            "r2vfs:///%ff",
+        ] {
             assert_eq!(path(uri), None, "{uri}");
         }
         assert_eq!(of("/a b/ü%2F.md"), "r2vfs:///a%20b/%C3%BC%252F.md");

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{Answer, Envelope, VirtualSandbox, close};
@@ -12,13 +13,14 @@ use crate::{
 };
 
 /// Arguments of `stat`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct StatArgs {
-    /// Canonical path.
+    /// File or directory.
     pub path: String,
     /// List everything below and count what is reachable.
     #[serde(default)]
+    #[schemars(extend("x-hidden" = true))]
     pub report: bool,
 }
 
@@ -41,6 +43,15 @@ pub struct StatResult {
     /// A file and a directory of this name exist side by side.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub also_dir: bool,
+    /// `Content-Type`, where a read has shown it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub content_type: Option<String>,
+    /// Lines of the file, where a read has counted them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub lines: Option<u64>,
+    /// Whether an index holds it in this version, where there is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub indexed: Option<bool>,
     /// The object must be restored before it can be read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub archived: bool,
@@ -64,6 +75,9 @@ impl VirtualSandbox {
                 modified: entry.object.modified,
                 etag: Some(entry.object.etag.0.into()),
                 also_dir,
+                content_type: None,
+                lines: None,
+                indexed: None,
                 archived: entry.object.archived,
                 report: BTreeMap::new(),
             },
@@ -74,6 +88,9 @@ impl VirtualSandbox {
                 modified: None,
                 etag: None,
                 also_dir: false,
+                content_type: None,
+                lines: None,
+                indexed: None,
                 archived: false,
                 report: BTreeMap::new(),
             },

@@ -45,15 +45,6 @@ impl Front {
     }
 }
 
-/// How an answer is given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Form {
-    /// Text for a model.
-    Text,
-    /// The typed answer as JSON.
-    Structured,
-}
-
 /// Why there is no answer.
 #[derive(Clone, Debug)]
 pub enum Failure {
@@ -121,27 +112,30 @@ impl Running {
         self.cost = Some(meter);
     }
 
-    /// It ended with an answer that is worth this much.
-    pub fn answered(self, envelope: &Envelope) {
+    /// It ended: with an answer that is worth this much, or without one at this cost.
+    pub fn ended(mut self, envelope: &Envelope, error: Option<&Error>) {
         let stops = [Reason::Deadline, Reason::Budget];
-        let stopped = envelope.incomplete.iter().any(|lack| stops.contains(&lack.reason));
-        let outcome = if envelope.complete { "complete" } else { "partial" };
-        self.end(outcome, envelope.cost, stopped);
+        let stopped = match error {
+            Some(error) => matches!(error.kind(), Kind::Deadline | Kind::Budget),
+            None => envelope.incomplete.iter().any(|lack| stops.contains(&lack.reason)),
+        };
+        let outcome = match error {
+            Some(error) => kind_name(error.kind()),
+            None if envelope.complete => "complete",
+            None => "partial",
+        };
+        self.tell(outcome, envelope.cost, stopped);
     }
 
-    /// It ended without one.
-    pub fn failed(self, error: &Error) {
-        let stopped = matches!(error.kind(), Kind::Deadline | Kind::Budget);
-        let cost = self.paid();
-        self.end(kind_name(error.kind()), cost, stopped);
+    /// It ended, and what it cost is what its meter says.
+    pub fn done(self, done: Result<(), &Error>) {
+        let complete = done.is_ok();
+        let envelope = Envelope { complete, cost: self.paid(), ..Envelope::default() };
+        self.ended(&envelope, done.err());
     }
 
     fn paid(&self) -> Cost {
         self.cost.as_ref().map_or_else(Cost::default, |meter| meter.cost())
-    }
-
-    fn end(mut self, outcome: &'static str, cost: Cost, stopped: bool) {
-        self.tell(outcome, cost, stopped);
     }
 
     fn tell(&mut self, outcome: &'static str, cost: Cost, stopped: bool) {

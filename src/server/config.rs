@@ -303,7 +303,8 @@ fn read(file: &Path) -> Result<String> {
 
 fn syntax(file: &Path, text: &str, error: &toml::de::Error) -> Error {
     let before = |end: usize| text.as_bytes().iter().take(end).filter(|&&b| b == b'\n').count();
-    let place = error.span().map_or_else(String::new, |s| format!(" line {}:", before(s.start) + 1));
+    let place =
+        error.span().map_or_else(String::new, |s| format!(" line {}:", before(s.start) + 1));
     let what = error.message().lines().collect::<Vec<_>>().join(", ");
     Error::new(Kind::Config, format!("{}:{place} {what}", file.display())).hint(HINT)
 }

@@ -25,10 +25,9 @@ pub mod metrics;
 pub mod tenant;
 pub mod tenants;
 pub mod token;
-pub mod toolset;
 
 pub use audit::Audit;
-pub use call::{Failure, Form, Front, Running};
+pub use call::{Failure, Front, Running};
 pub use config::Config;
 pub use metrics::Metrics;
 pub use tenant::{Tenant, TenantOptions};

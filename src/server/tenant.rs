@@ -6,10 +6,9 @@ use serde_json::Value;
 
 use super::{
     Audit, Metrics,
-    call::{self, Failure, Form, Front, Running},
+    call::{self, Failure, Front, Running},
     config::TenantPlan,
     limits::{Gate, Limits},
-    toolset::{self, ToolOutput},
 };
 use crate::{
     bucket::{Bucket, Permits, Unopened},
@@ -17,7 +16,10 @@ use crate::{
     config::{self, Settings},
     error::{Error, Kind, Result},
     platform::Platform,
-    sandbox::{Envelope, SandboxOptions, VirtualSandbox, get_virtual_sandbox},
+    sandbox::{
+        CallOptions, CursorKey, Envelope, Format, SandboxOptions, Tool, ToolOutput, VirtualSandbox,
+        get_virtual_sandbox,
+    },
     vfs::{Freshness, IndexOptions, Mount},
 };
 
@@ -45,6 +47,8 @@ pub struct TenantOptions {
     pub disk: Option<(PathBuf, u64)>,
     /// Where indexes are looked for.
     pub index: IndexOptions,
+    /// What cursors are signed with.
+    pub cursor_key: CursorKey,
     /// Where calls are recorded.
     pub log: Log,
 }
@@ -102,8 +106,9 @@ impl Tenant {
         }
         // Blocks are keyed by bucket and version, which two tenants of one bucket share: a hit
         // in another's folder would tell by its speed what that one reads.
-        let disk = options.disk.clone().filter(|_| worth_a_disk).map(|(dir, budget)| {
-            DiskOptions { dir: dir.join("tenants").join(folder(name)), budget }
+        let disk = options.disk.clone().filter(|_| worth_a_disk).map(|(dir, budget)| DiskOptions {
+            dir: dir.join("tenants").join(folder(name)),
+            budget,
         });
         let sandbox = get_virtual_sandbox(
             mounts,
@@ -113,6 +118,8 @@ impl Tenant {
                 freshness: options.freshness,
                 index: options.index.clone(),
                 budget: plan.budget,
+                tenant: name.to_owned(),
+                cursor_key: options.cursor_key.clone(),
                 ..SandboxOptions::default()
             },
         )?;
@@ -152,39 +159,53 @@ impl Tenant {
         }
     }
 
-    /// Runs a tool. Dropping the future stops it.
+    /// Runs a tool for a model: an answer, or an error, that fits its context. Dropping the
+    /// future stops it.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`]; what the tool fails with is in the output.
+    pub async fn call_text(
+        self: &Arc<Self>,
+        front: Front,
+        tool: &'static Tool,
+        arguments: Value,
+        format: Format,
+    ) -> Result<ToolOutput, Failure> {
+        let running = self.begin(front, tool.name, &arguments)?;
+        let options = CallOptions { format, ..CallOptions::default() };
+        let output = self.sandbox.call_text(tool.name, arguments, &options).await;
+        running.ended(&output.envelope, output.body.as_ref().err());
+        Ok(output)
+    }
+
+    /// Runs a tool for a program, which has room for the whole typed answer. Dropping the future
+    /// stops it.
     ///
     /// # Errors
     /// [`Failure::Busy`], and what the tool fails with.
     pub async fn call(
         self: &Arc<Self>,
         front: Front,
-        name: &str,
+        tool: &'static Tool,
         arguments: Value,
-        form: Form,
-    ) -> Result<ToolOutput, Failure> {
-        let tool = toolset::find(name).map_or("unknown", |tool| tool.name);
-        let running = self.begin(front, tool, &arguments)?;
-        match toolset::call(&self.sandbox, name, arguments, form).await {
-            Ok(output) => {
-                running.answered(&output.envelope);
-                Ok(output)
-            }
+    ) -> Result<Value, Failure> {
+        let running = self.begin(front, tool.name, &arguments)?;
+        let answer = match self.sandbox.call(tool.name, arguments).await {
+            Ok(answer) => answer,
             Err(error) => {
-                running.failed(&error);
-                Err(error.into())
+                running.ended(&Envelope::default(), Some(&error));
+                return Err(error.into());
             }
-        }
+        };
+        let envelope = answer.get("envelope").map(serde::Deserialize::deserialize);
+        let envelope: Envelope = envelope.transpose().ok().flatten().unwrap_or_default();
+        running.ended(&envelope, None);
+        Ok(answer)
     }
 
     /// Writes to disk what waits for it.
     pub async fn flush(&self) {
         self.sandbox.vfs().cache().flush().await;
-    }
-
-    /// An envelope for what is no tool.
-    pub fn envelope(cost: crate::bucket::Cost) -> Envelope {
-        Envelope { complete: true, cost, ..Envelope::default() }
     }
 }
 

@@ -71,7 +71,10 @@ impl TokenDigest {
 
     /// Which of `known` is the digest of the token that was presented. The time it takes depends
     /// on how many there are, not on which one it is, nor on whether it is any.
-    pub fn find<'k>(presented: &str, known: impl Iterator<Item = &'k TokenDigest>) -> Option<usize> {
+    pub fn find<'k>(
+        presented: &str,
+        known: impl Iterator<Item = &'k TokenDigest>,
+    ) -> Option<usize> {
         let digest = match presented.len() {
             ..=MAX_TOKEN => Self::of(presented),
             _ => Self::of(""),
@@ -135,7 +138,8 @@ mod tests {
         let known = [a, b];
         assert_eq!(TokenDigest::find(&first, known.iter()), Some(0));
         assert_eq!(TokenDigest::find(&second, known.iter()), Some(1));
-        for forged in ["", "r2vfs_", &first[..first.len() - 1], &format!("{first} "), &a.to_string()]
+        for forged in
+            ["", "r2vfs_", &first[..first.len() - 1], &format!("{first} "), &a.to_string()]
         {
             assert_eq!(TokenDigest::find(forged, known.iter()), None, "{forged}");
         }

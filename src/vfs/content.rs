@@ -222,6 +222,11 @@ impl Content {
         if self.compression(by_name).is_some() {
             return ByteStream { part, ..self.stream(by_name, bound) };
         }
+        self.stored_part(part)
+    }
+
+    /// The bytes `part` as they are stored, as far as there are any; nothing is decoded.
+    pub fn stored_part(self, part: Range<u64>) -> ByteStream {
         let size = self.entry.object.size;
         let at = part.start.min(size);
         let mut ranges = Ranges::from(&self.vfs, &self.op, &self.entry, self.usage, at, STEP);

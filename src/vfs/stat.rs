@@ -112,7 +112,7 @@ impl Vfs {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
         }
-        op.lists(self.now_ms());
+        op.lists(mount, self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
         let page = self.bucket_for(op, mount).list(&op.call, request).await?;
@@ -171,7 +171,7 @@ impl Vfs {
         path: &str,
         known: bool,
     ) -> Result<(Vec<Child>, Vec<String>, Option<Error>)> {
-        op.lists(self.now_ms());
+        op.lists(mount, self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
         let mut pages = Pages::new(self.bucket_for(op, mount), op.call.clone(), request);

@@ -8,16 +8,16 @@ use std::sync::Arc;
 use super::super::{args::serve::Mcp, exit::Exit, failure::Stop};
 use crate::{
     mcp,
-    sandbox::VirtualSandbox,
-    server::{Form, Tenant, limits::Limits, tenant::Log},
+    sandbox::{Format, VirtualSandbox},
+    server::{Tenant, limits::Limits, tenant::Log},
 };
 
 /// Serves until the client closes the pipe.
 pub(in crate::cli) async fn run(sandbox: &VirtualSandbox, mcp: Mcp) -> Result<Exit, Stop> {
-    let form = if mcp.structured { Form::Structured } else { Form::Text };
+    let format = if mcp.structured { Format::Structured } else { Format::Text };
     // One person's own client: what it may ask for is bounded by the machine.
     let limits = Limits { rate: 1000.0, burst: 1000, ..Limits::default() };
     let tenant = Arc::new(Tenant::new("local", sandbox.clone(), limits, Log::default()));
-    mcp::serve_stdio(tenant, form).await?;
+    mcp::serve_stdio(tenant, format).await?;
     Ok(Exit::Match)
 }

@@ -22,11 +22,10 @@ use crate::{
     error::{Error, Kind, Result},
     http::{self, App, Rules, listen},
     platform::Platform,
+    sandbox::{CursorKey, Format},
     server::{
-        Config, Form, Open, Tenant, TenantOptions, Tenants,
-        config::DEADLINE,
-        limits::Limits,
-        tenant::Log,
+        Config, Open, Tenant, TenantOptions, Tenants, config::DEADLINE, limits::Limits,
+        tenant::Log, token,
     },
 };
 
@@ -68,7 +67,9 @@ impl Served {
             true => Options::new(&common, &lookup, false)?,
             false if common.bucket.is_some() || !common.mount.is_empty() => {
                 return Err(wrong("the configuration has tenants, and the command line a bucket")
-                    .hint("give each tenant its own [[tenant.mount]] tables, and no -b or --mount"));
+                    .hint(
+                        "give each tenant its own [[tenant.mount]] tables, and no -b or --mount",
+                    ));
             }
             false => Options::with_mounts(&common, &lookup, false, Vec::new())?,
         };
@@ -95,6 +96,7 @@ impl Served {
         let tenant_options = TenantOptions {
             settings: self.settings.clone(),
             index: run::index(&self.options, &permits, &platform)?,
+            cursor_key: cursor_key()?,
             permits: permits.clone(),
             platform: platform.clone(),
             freshness: self.options.freshness,
@@ -116,9 +118,9 @@ impl Served {
         let address = listener.local_addr().map_err(|error| {
             Error::new(Kind::Io, format!("the port is not known: {error}")).because(error)
         })?;
-        let form = if serve.structured { Form::Structured } else { Form::Text };
+        let format = if serve.structured { Format::Structured } else { Format::Text };
         let rules = rules(address, &config);
-        let app = App::new(Tenants::new(open), log, rules, form);
+        let app = App::new(Tenants::new(open), log, rules, format);
         let url = format!("http://{address}");
         if let Some(file) = &serve.port_file {
             write_whole(file, &format!("{url}\n"))?;
@@ -139,6 +141,22 @@ impl Served {
             tenant.flush().await;
         }
         Ok(Exit::Match)
+    }
+}
+
+/// The variable with the secret that cursors are signed with: several servers that share it go on
+/// where another stopped.
+const CURSOR_KEY: &str = "R2VFS_CURSOR_KEY";
+
+/// The configured secret, else one that ends with this process.
+fn cursor_key() -> Result<CursorKey> {
+    match std::env::var(CURSOR_KEY).ok().filter(|secret| !secret.is_empty()) {
+        Some(secret) if secret.len() < 16 => {
+            Err(wrong(format!("{CURSOR_KEY} is shorter than 16 bytes"))
+                .hint("make it of random bytes, as in `openssl rand -hex 32`"))
+        }
+        Some(secret) => Ok(CursorKey::new(secret.as_bytes())),
+        None => Ok(CursorKey::new(token::new()?.0.as_bytes())),
     }
 }
 
@@ -210,7 +228,9 @@ async fn reload(app: Arc<App>, file: PathBuf, address: SocketAddr, options: Tena
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
         match reread(&app, &file, address, &options) {
-            Ok(tenants) => say(&format!("r2vfs: the configuration was read again: {tenants} tenants")),
+            Ok(tenants) => {
+                say(&format!("r2vfs: the configuration was read again: {tenants} tenants"))
+            }
             Err(error) => {
                 tell(&error);
                 say("r2vfs: the configuration is still the one from before");
@@ -224,10 +244,11 @@ async fn reload(_: Arc<App>, _: PathBuf, _: SocketAddr, _: TenantOptions) {}
 
 #[cfg(unix)]
 fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) -> Result<usize> {
-    let config = Config::load(file)?.filter(|config| !config.tenants.is_empty()).ok_or_else(|| {
-        Error::new(Kind::Config, format!("{} has no tenant any more", file.display()))
-            .hint("to serve nobody, end the server")
-    })?;
+    let config =
+        Config::load(file)?.filter(|config| !config.tenants.is_empty()).ok_or_else(|| {
+            Error::new(Kind::Config, format!("{} has no tenant any more", file.display()))
+                .hint("to serve nobody, end the server")
+        })?;
     let before = app.tenants.now();
     let open = Open::new(&config, Some(&before), options, &mut tell)?;
     app.log.audit.reopen()?;

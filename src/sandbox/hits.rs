@@ -1,0 +1,178 @@
+//! The hits of a grep as they are found, for programs that take them one by one.
+//!
+//! An answer is whole or not there; a program that shows hits as they come, or takes a million,
+//! wants neither to wait for the last nor to hold them all. [`HitStream`] reads the same arguments
+//! as the tool and gives one hit at a time, in the same order, and what the answer is worth at its
+//! end.
+
+use std::collections::VecDeque;
+
+use serde::Serialize;
+use serde_json::Value;
+
+use super::{
+    Envelope, GrepArgs, HitLine, OutputMode, Reason, Scan, ScanEvent, SkipReason, VirtualSandbox,
+    advice, arguments::Given,
+};
+use crate::{
+    error::{Error, Kind, Result},
+    search::{Hit, HitKind, HitMode, Hits},
+    vfs::Op,
+};
+
+/// A line is cut to this many bytes, as in the tool's answer.
+const MAX_LINE: usize = 2000;
+
+/// One thing that a search found.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "type", rename_all = "lowercase")]
+pub enum HitEvent {
+    /// In `content` mode: a line.
+    Hit {
+        /// Canonical file path.
+        path: String,
+        /// The line.
+        #[serde(flatten)]
+        line: HitLine,
+    },
+    /// In the other modes: a file that matches.
+    File {
+        /// Canonical file path.
+        path: String,
+        /// In `count` mode: matching lines.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        count: Option<u64>,
+    },
+    /// A file, or a path that was named, that could not be searched.
+    Failed {
+        /// Canonical path.
+        path: String,
+        /// The class of reason.
+        reason: SkipReason,
+        /// In words.
+        message: String,
+    },
+}
+
+/// See the module's head. Dropping it stops the search.
+#[derive(Debug)]
+pub struct HitStream {
+    scan: Scan<Vec<Hit>>,
+    mode: OutputMode,
+    left: Option<u64>,
+    ready: VecDeque<HitEvent>,
+    over: bool,
+}
+
+impl VirtualSandbox {
+    /// Starts a grep with the arguments of the tool. `limit` bounds the matches, and there is
+    /// none by default; an answer that is not held has no cursor and no offset.
+    ///
+    /// # Errors
+    /// As the tool; a path that names nothing is an event.
+    pub fn hits(&self, arguments: Value) -> Result<HitStream> {
+        let given = Given::read("grep", arguments)?;
+        let args: GrepArgs = given.typed()?;
+        if args.cursor.is_some() || args.offset.is_some() || args.dry_run {
+            return Err(Error::new(
+                Kind::InvalidArgument,
+                "cursor, offset and dry_run are for answers that are given whole",
+            )
+            .hint("leave them out, or do not ask for a stream"));
+        }
+        let hits = Hits {
+            mode: match args.output_mode {
+                OutputMode::FilesWithMatches => HitMode::FilesWithMatches,
+                OutputMode::Content => HitMode::Content,
+                OutputMode::Count => HitMode::Count,
+            },
+            max_line_bytes: Some(MAX_LINE),
+            only_matching: false,
+        };
+        let request = args.request()?;
+        let patterns = request.pattern.patterns.clone();
+        let scan = self.scan(request, hits);
+        let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
+        let left = [args.limit, self.results].into_iter().flatten().min();
+        Ok(HitStream { scan, mode: args.output_mode, left, ready: VecDeque::new(), over: false })
+    }
+}
+
+impl HitStream {
+    /// The next event, or `None` at the end or the limit.
+    pub async fn next(&mut self) -> Option<HitEvent> {
+        loop {
+            if let Some(event) = self.ready.pop_front() {
+                return Some(event);
+            }
+            if self.over {
+                return None;
+            }
+            match self.scan.next().await {
+                None => self.over = true,
+                Some(ScanEvent::Chunk { path, chunk }) => {
+                    chunk.into_iter().for_each(|hit| self.take(&path, hit));
+                }
+                Some(ScanEvent::End { path, found }) => {
+                    if self.mode != OutputMode::Content && found.matched && self.spend() {
+                        let count = (self.mode == OutputMode::Count).then_some(found.lines);
+                        self.ready.push_back(HitEvent::File { path: path.to_string(), count });
+                    }
+                }
+                Some(ScanEvent::Failed { path, reason, error }) => {
+                    let message = error.message().to_owned();
+                    self.ready.push_back(HitEvent::Failed {
+                        path: path.to_string(),
+                        reason,
+                        message,
+                    });
+                }
+            }
+        }
+    }
+
+    fn take(&mut self, path: &str, hit: Hit) {
+        if self.over || hit.kind == HitKind::Break || (hit.kind == HitKind::Match && !self.spend())
+        {
+            return;
+        }
+        let line = HitLine {
+            line: hit.line.unwrap_or(0),
+            text: String::from_utf8_lossy(&hit.text).into_owned(),
+            context: hit.kind == HitKind::Context,
+            cut: hit.cut,
+        };
+        self.ready.push_back(HitEvent::Hit { path: path.to_owned(), line });
+    }
+
+    /// Takes one more match if the limit allows it, and ends the search if not.
+    fn spend(&mut self) -> bool {
+        match &mut self.left {
+            None => true,
+            Some(0) => {
+                self.over = true;
+                self.scan.reach_limit("the limit of matches is reached");
+                false
+            }
+            Some(left) => {
+                *left -= 1;
+                true
+            }
+        }
+    }
+
+    /// What the events so far are worth.
+    pub fn envelope(&self) -> Envelope {
+        let mut envelope = self.scan.envelope();
+        if !self.over {
+            envelope.lacks(Reason::Cancelled, "the stream was left before its end");
+            envelope.settle();
+        }
+        envelope
+    }
+
+    /// The operation, for whoever counts its cost.
+    pub fn op(&self) -> &Op {
+        self.scan.op()
+    }
+}

@@ -1,0 +1,10 @@
+//! The servers as clients see them: the real program, over real sockets and pipes.
+
+mod abuse;
+mod api;
+mod client;
+mod mcp;
+mod objects;
+mod program;
+mod stdio;
+mod tenants;
