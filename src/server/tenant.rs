@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, sync::Arc};
 
+use serde::Deserialize;
 use serde_json::Value;
 
 use super::{
@@ -197,8 +198,9 @@ impl Tenant {
                 return Err(error.into());
             }
         };
-        let envelope = answer.get("envelope").map(serde::Deserialize::deserialize);
-        let envelope: Envelope = envelope.transpose().ok().flatten().unwrap_or_default();
+        // It is there, and what it is not read as is only missing from the record.
+        let envelope = answer.get("envelope").and_then(|told| Envelope::deserialize(told).ok());
+        let envelope = envelope.unwrap_or_default();
         running.ended(&envelope, None);
         Ok(answer)
     }
