@@ -55,13 +55,18 @@ pub enum HitEvent {
 }
 
 /// See the module's head. Dropping it stops the search.
-#[derive(Debug)]
 pub struct HitStream {
     scan: Scan<Vec<Hit>>,
     mode: OutputMode,
     left: Option<u64>,
     ready: VecDeque<HitEvent>,
     over: bool,
+}
+
+impl std::fmt::Debug for HitStream {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("HitStream").field("mode", &self.mode).finish_non_exhaustive()
+    }
 }
 
 impl VirtualSandbox {
