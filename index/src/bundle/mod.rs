@@ -26,6 +26,7 @@ mod wait;
 mod write;
 
 #[cfg(test)]
+#[cfg(feature = "build")]
 mod tests;
 
 use std::{fmt, ops::Range, sync::Arc};

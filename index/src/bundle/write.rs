@@ -79,6 +79,18 @@ impl BundleWriter {
         Ok(PartWriter { bundle: self, heat })
     }
 
+    /// Goes on with the part that was begun last.
+    ///
+    /// # Errors
+    /// [`FaultKind::Invalid`] when there is none.
+    pub fn last_part(&mut self) -> Result<PartWriter<'_>> {
+        let Some(last) = self.parts.last() else {
+            return Err(Fault::new(FaultKind::Invalid, "no part of the segment was begun"));
+        };
+        let heat = last.heat;
+        Ok(PartWriter { bundle: self, heat })
+    }
+
     /// Writes a whole part.
     ///
     /// # Errors
