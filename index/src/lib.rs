@@ -6,6 +6,7 @@
 //! lie is the business of a [`Source`].
 
 pub mod fault;
+pub mod gram;
 pub mod source;
 
 pub use fault::{Fault, FaultKind, Result};
