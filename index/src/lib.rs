@@ -5,9 +5,12 @@
 //! and leaves every other object to be searched. It knows keys, versions and text; where its files
 //! lie is the business of a [`Source`].
 
+pub mod bundle;
+pub mod coding;
 pub mod fault;
 pub mod gram;
 pub mod source;
 
+pub use bundle::{Bundle, Heat, Part};
 pub use fault::{Fault, FaultKind, Result};
 pub use source::{BoxFuture, FileRef, Source};
