@@ -106,7 +106,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 
 /// The representative of `char`'s class.
 #[inline]
-pub fn fold(char: char) -> char {
+pub(super) fn fold(char: char) -> char {
     let code = char as u32;
     if code < 0x80 {
         return (code as u8).to_ascii_uppercase() as char;
@@ -117,13 +117,31 @@ pub fn fold(char: char) -> char {
     char::from_u32(code - u32::from(delta)).unwrap_or(char)
 }
 
+/// Ranges that hold the representatives of all that changes between `first` and `last`, and
+/// perhaps more.
+pub(super) fn folded(first: u32, last: u32) -> impl Iterator<Item = (u32, u32)> {
+    ROWS.into_iter().filter_map(move |(from, to, _, delta)| {
+        let (from, to) = (from.max(first), to.min(last));
+        (from <= to).then(|| (from - delta, to - delta))
+    })
+}
+
+/// Tells tables apart.
+pub(super) static CHECK: LazyLock<u32> = LazyLock::new(|| {
+    let mut hasher = crc32fast::Hasher::new();
+    for (first, last, step, delta) in ROWS {
+        [first, last, step, delta].iter().for_each(|part| hasher.update(&part.to_le_bytes()));
+    }
+    hasher.finalize()
+});
+
 #[cfg(test)]
 mod tests {
     use regex_syntax::hir::{ClassUnicode, ClassUnicodeRange};
 
     use super::*;
 
-    fn folded(first: char, last: char) -> ClassUnicode {
+    fn class_of(first: char, last: char) -> ClassUnicode {
         let mut class = ClassUnicode::new([ClassUnicodeRange::new(first, last)]);
         class.try_case_fold_simple().expect("the tables are compiled in");
         class
@@ -132,7 +150,7 @@ mod tests {
     #[test]
     fn two_characters_share_a_representative_exactly_when_a_regex_folds_them_together() {
         for char in '\0'..=char::MAX {
-            let class = folded(char, char);
+            let class = class_of(char, char);
             let members: Vec<char> = class.iter().flat_map(|r| r.start()..=r.end()).collect();
             assert_eq!(fold(char), members[0], "{char:?} of {members:?}");
         }

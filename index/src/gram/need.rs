@@ -11,24 +11,26 @@ use std::collections::BTreeSet;
 
 use regex_syntax::hir::{Class, Hir, HirKind, Repetition};
 
-use super::fold::fold;
+use super::fold::{fold, folded};
 
 /// Any number of unknown characters or bytes, also none. As a character it is one that Unicode
 /// never assigns; where a document or a pattern has it all the same, nothing is made of it.
-pub const GAP: char = '\u{10FFFF}';
+pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub type Text = Vec<char>;
+pub(super) type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Need {
+pub(super) enum Need {
     /// Nothing is known.
     All,
     /// Nothing matches.
     None,
     /// The document, folded, holds this text, which has no [`GAP`].
     Piece(Text),
+    /// The document holds a character outside ASCII whose gram is in one of these ranges.
+    Single(Vec<(u32, u32)>),
     /// All of these.
     And(Vec<Need>),
     /// One of these.
@@ -54,16 +56,19 @@ const MAX_NEED: usize = 16 << 10;
 /// The texts of all branches of one alternation. What has more is a list of words, of which nearly
 /// every document has one.
 const MAX_BRANCHES: usize = 512;
+/// The ranges of a class outside ASCII; more are joined over what lies between. Scripts have up
+/// to 40, most of them small.
+const MAX_RANGES: usize = 32;
 /// The parser stops at 250; a tree built by hand may go on.
 const MAX_DEPTH: usize = 512;
 
 /// What every match of `hir` needs.
-pub fn need(hir: &Hir) -> Need {
+pub(super) fn need(hir: &Hir) -> Need {
     Part::of(hir, 0).whole()
 }
 
 /// What every occurrence of `bytes` needs.
-pub(crate) fn need_literal(bytes: &[u8]) -> Need {
+pub(super) fn need_literal(bytes: &[u8]) -> Need {
     Part::one(text_of(bytes)).whole()
 }
 
@@ -85,7 +90,13 @@ impl Part {
         match hir.kind() {
             HirKind::Empty | HirKind::Look(_) => Self::one(Text::new()),
             HirKind::Literal(literal) => Self::one(text_of(&literal.0)),
-            HirKind::Class(class) => Self::new(texts_of(class)),
+            HirKind::Class(class) => {
+                let mut part = Self::new(texts_of(class));
+                if part.texts == [[GAP]] {
+                    part.add(singles_of(class).into_iter().collect(), 2 * MAX_RANGES);
+                }
+                part
+            }
             HirKind::Capture(capture) => Self::of(&capture.sub, depth + 1),
             HirKind::Repetition(repetition) => Self::repeated(repetition, depth + 1),
             HirKind::Concat(parts) => parts
@@ -333,6 +344,44 @@ fn texts_of(class: &Class) -> Vec<Text> {
     } else {
         vec![vec![GAP]]
     }
+}
+
+/// What a class without ASCII says, however large it is: scripts, and all that is not ASCII.
+fn singles_of(class: &Class) -> Option<Need> {
+    let Class::Unicode(class) = class else { return None };
+    let mut ranges = Vec::new();
+    for range in class.ranges() {
+        let (first, last) = (u32::from(range.start()), u32::from(range.end()));
+        if first < 0x80 {
+            return None;
+        }
+        ranges.push((first, last));
+        // The grams of letters are those of their representatives.
+        ranges.extend(folded(first, last).filter(|range| range.1 >= 0x80));
+    }
+    ranges.sort_unstable();
+    let mut joined: Vec<(u32, u32)> = Vec::new();
+    for (first, last) in ranges {
+        match joined.last_mut() {
+            Some(before) if first <= before.1 + 1 => before.1 = before.1.max(last),
+            _ => joined.push((first, last)),
+        }
+    }
+    if joined.len() > MAX_RANGES {
+        let mut gaps: Vec<u32> = joined.windows(2).map(|pair| pair[1].0 - pair[0].1).collect();
+        gaps.sort_unstable_by(|a, b| b.cmp(a));
+        // At most MAX_RANGES - 1 gaps are wider than this one.
+        let narrow = gaps[MAX_RANGES - 1];
+        let mut fewer: Vec<(u32, u32)> = Vec::new();
+        for (first, last) in joined {
+            match fewer.last_mut() {
+                Some(before) if first - before.1 <= narrow => before.1 = last,
+                _ => fewer.push((first, last)),
+            }
+        }
+        joined = fewer;
+    }
+    Some(Need::Single(joined))
 }
 
 impl Need {
