@@ -6,6 +6,7 @@
 //! promises before anything is built on it.
 
 use std::{
+    fmt,
     ops::Range,
     sync::{
         Arc,
@@ -41,6 +42,19 @@ pub const MAX_GET: u64 = 8 << 20;
 
 /// The longest key S3 and R2 allow, in bytes.
 pub const MAX_KEY: usize = 1024;
+
+/// What [`Bucket::peek`] may be asked for.
+#[cfg(any(feature = "s3", feature = "local"))]
+const PEEK_BOUNDS: std::ops::RangeInclusive<u64> = 1..=MAX_GET;
+
+/// What [`Bucket::peek`] says of an object that is longer than `max`.
+#[cfg(any(feature = "s3", feature = "local"))]
+fn longer(max: u64, size: Option<u64>) -> crate::error::Error {
+    let size = size.map_or_else(|| "more".to_owned(), |size| size.to_string());
+    let what = format!("the object has {size} bytes where at most {max} are expected");
+    crate::error::Error::new(crate::error::Kind::TooLarge, what)
+        .hint("it is not what it is taken for: look at what wrote it")
+}
 
 /// The version of an object, as the server spells it but without quotes. Opaque.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -222,6 +236,20 @@ pub trait Bucket: MaybeSend + MaybeSync + std::fmt::Debug {
     ///
     /// [`Kind::Changed`]: crate::error::Kind::Changed
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>>;
+
+    /// A small object that no listing has told of, whole, with the version that it is: one get
+    /// (two for an object of no bytes). `None` where there is none. Counts as a get.
+    ///
+    /// `max` is 1 to [`MAX_GET`]; no more bytes than that are asked for. Fails with
+    /// [`Kind::TooLarge`] when the object is longer.
+    ///
+    /// [`Kind::TooLarge`]: crate::error::Kind::TooLarge
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>>;
 }
 
 /// See [`Bucket::id`].
@@ -232,6 +260,13 @@ impl BucketId {
     /// A digest of the parts that tell one bucket from another.
     pub fn of(parts: &[&str]) -> Self {
         Self(xxhash_rust::xxh3::xxh3_128(parts.join("\0").as_bytes()))
+    }
+}
+
+/// 32 hexadecimal digits: the name of what is kept for a bucket.
+impl fmt::Display for BucketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:032x}", self.0)
     }
 }
 

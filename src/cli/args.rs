@@ -14,7 +14,9 @@ use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 pub(super) mod grep;
 mod values;
 
-pub(super) use values::{bytes, seconds, unescape};
+pub(super) use values::{bytes, freshness, seconds, unescape};
+
+use crate::vfs::Freshness;
 
 /// A live, read-only file tree over an S3-compatible bucket: list, read, glob and grep it
 /// without a copy.
@@ -124,6 +126,17 @@ pub(super) struct Common {
     /// How many requests may be under way at once [default: 96]
     #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u16).range(1..=1024), help_heading = LIMITS)]
     pub concurrency: Option<u16>,
+    /// Where the index of the bucket is: `auto` (a local one, else one published in the bucket),
+    /// `off`, or the location it was published to [default: auto]
+    #[arg(long, value_name = "WHERE", help_heading = INDEX)]
+    pub index: Option<String>,
+    /// Where local indexes live [default: the user's cache directory]
+    #[arg(long, value_name = "DIR", help_heading = INDEX)]
+    pub index_dir: Option<PathBuf>,
+    /// How old a listing may be: `strict` (list now), `bounded=SECONDS`, or `snapshot` (any that
+    /// is there, as the index has one) [default: strict]
+    #[arg(long, value_name = "HOW", value_parser = freshness, help_heading = INDEX)]
+    pub freshness: Option<Freshness>,
     /// Stop the command after this long (30, 500ms, 2m); what was found is still printed
     #[arg(long, value_name = "TIME", value_parser = seconds, help_heading = LIMITS)]
     pub timeout: Option<Duration>,
@@ -139,6 +152,7 @@ pub(super) struct Common {
 }
 
 const BUCKET: &str = "Bucket";
+const INDEX: &str = "Index and freshness";
 const LIMITS: &str = "Cache and limits";
 const PRINTING: &str = "Printing";
 
@@ -160,6 +174,9 @@ impl Common {
             memory_cache: after.memory_cache.or(self.memory_cache),
             disk_cache: after.disk_cache.or(self.disk_cache),
             concurrency: after.concurrency.or(self.concurrency),
+            index: after.index.or(self.index),
+            index_dir: after.index_dir.or(self.index_dir),
+            freshness: after.freshness.or(self.freshness),
             timeout: after.timeout.or(self.timeout),
             stats: self.stats || after.stats,
             color: after.color.or(self.color),

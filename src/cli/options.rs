@@ -9,7 +9,7 @@ use super::{
     args::{Common, When},
     usage::wrong,
 };
-use crate::error::Result;
+use crate::{config::Location, error::Result, vfs::Freshness};
 
 pub(super) mod grep;
 mod mounts;
@@ -25,6 +25,8 @@ const DISK_CACHE: u64 = 4 << 30;
 pub(super) struct Options {
     pub mounts: Vec<MountPlan>,
     pub cache: CachePlan,
+    pub index: IndexPlan,
+    pub freshness: Freshness,
     pub concurrency: Option<usize>,
     pub timeout: Option<std::time::Duration>,
     pub stats: bool,
@@ -42,6 +44,26 @@ pub(super) struct CachePlan {
     pub disk: Option<(PathBuf, u64)>,
 }
 
+/// Where indexes are.
+#[derive(Debug)]
+pub(super) struct IndexPlan {
+    /// The directory with one index for each bucket and prefix; `None` without a home.
+    pub dir: Option<PathBuf>,
+    /// Which of the places are looked at.
+    pub places: IndexPlaces,
+}
+
+/// `--index`.
+#[derive(Debug)]
+pub(super) enum IndexPlaces {
+    /// A local one, else one that was published in the bucket.
+    Auto,
+    /// None at all.
+    Off,
+    /// The one that was published to this location, for the only mount.
+    At(Location),
+}
+
 impl Options {
     /// `lookup` answers for one environment variable; `terminal`: a person reads the output.
     ///
@@ -57,8 +79,14 @@ impl Options {
             When::Never => false,
             When::Auto => terminal && wants_color(lookup),
         };
+        let mounts = mounts::plan(common, lookup)?;
+        let places = index(common, mounts.len())?;
+        let home = cache_home(common, lookup);
+        let dir = common.index_dir.clone().or_else(|| home.map(|home| home.join("index/v1")));
         Ok(Self {
-            mounts: mounts::plan(common, lookup)?,
+            mounts,
+            index: IndexPlan { dir, places },
+            freshness: common.freshness.unwrap_or(Freshness::Strict),
             cache: CachePlan { memory: common.memory_cache, disk: disk(common, lookup)? },
             concurrency: common.concurrency.map(usize::from),
             timeout: common.timeout,
@@ -83,12 +111,7 @@ fn disk(
         return Ok(None);
     }
     let budget = common.disk_cache.unwrap_or(DISK_CACHE);
-    let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
-    let dir = common
-        .cache_dir
-        .clone()
-        .or_else(|| absolute("XDG_CACHE_HOME").map(|dir| dir.join("r2vfs")))
-        .or_else(|| absolute("HOME").map(|home| home.join(".cache/r2vfs")));
+    let dir = cache_home(common, lookup);
     match dir {
         Some(dir) => Ok(Some((dir, budget))),
         // Without a home there is no place for it, which only matters where one was asked for.
@@ -97,5 +120,25 @@ fn disk(
                 .hint("name one with --cache-dir"))
         }
         None => Ok(None),
+    }
+}
+
+/// Where this program keeps what it can make again; `None` without a home.
+fn cache_home(common: &Common, lookup: &dyn Fn(&str) -> Option<String>) -> Option<PathBuf> {
+    let absolute = |name: &str| lookup(name).map(PathBuf::from).filter(|path| path.is_absolute());
+    common
+        .cache_dir
+        .clone()
+        .or_else(|| absolute("XDG_CACHE_HOME").map(|dir| dir.join("r2vfs")))
+        .or_else(|| absolute("HOME").map(|home| home.join(".cache/r2vfs")))
+}
+
+fn index(common: &Common, mounts: usize) -> Result<IndexPlaces> {
+    match common.index.as_deref() {
+        None | Some("auto") => Ok(IndexPlaces::Auto),
+        Some("off") => Ok(IndexPlaces::Off),
+        Some(_) if mounts > 1 => Err(wrong("--index names one location for several mounts")
+            .hint("name one bucket with -b, or let --index be auto or off")),
+        Some(location) => Location::parse(location).map(IndexPlaces::At),
     }
 }

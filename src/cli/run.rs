@@ -11,7 +11,7 @@ use super::{
     failure::{self, Stop},
     interrupt,
     options::{
-        Options,
+        IndexPlaces, Options,
         grep::{GrepOptions, Printing},
     },
     output::Out,
@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     platform::Platform,
     sandbox::{SandboxOptions, VirtualSandbox, get_virtual_sandbox},
-    vfs::{Budget, Freshness, Mount},
+    vfs::{Budget, IndexOptions, Mount},
 };
 
 /// Threads for what is not searching: requests and their decryption. More only take turns with
@@ -170,11 +170,31 @@ fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<
         memory: options.cache.memory.unwrap_or(usual.memory),
         disk: disk.map(|(dir, budget)| DiskOptions { dir, budget }),
     };
+    let index = index(options, permits, platform)?;
     let options = SandboxOptions {
         cache,
-        freshness: Freshness::Strict,
+        freshness: options.freshness,
+        index,
         budget: Budget { time: options.timeout, ..Budget::default() },
         ..SandboxOptions::default()
     };
     get_virtual_sandbox(mounts, platform.clone(), options)
+}
+
+fn index(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
+    let mut index = IndexOptions::default();
+    match &options.index.places {
+        IndexPlaces::Off => {}
+        IndexPlaces::Auto => {
+            index.local = options.index.dir.clone();
+            index.published = true;
+        }
+        IndexPlaces::At(location) => {
+            for plan in &options.mounts {
+                let bucket = config::open(location, &plan.settings, permits, platform)?;
+                index.elsewhere.insert(plan.point.clone(), bucket);
+            }
+        }
+    }
+    Ok(index)
 }

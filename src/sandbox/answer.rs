@@ -46,6 +46,9 @@ pub struct Envelope {
     /// All objects that were passed over, by reason.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped_by_reason: BTreeMap<SkipReason, u64>,
+    /// What an index did for the answer, where one was used.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<IndexUse>,
     /// When the oldest listing used began: milliseconds since the Unix epoch.
     pub as_of: Option<i64>,
     /// Requests and bytes.
@@ -58,6 +61,33 @@ pub struct Envelope {
     /// What else a reader should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+}
+
+/// What an index did for an answer. It only ever spares reading: what it does not hold in the
+/// version that is listed was searched in the bucket.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IndexUse {
+    /// When the listing that it was built from began: milliseconds since the Unix epoch.
+    pub built_at: i64,
+    /// It could tell objects that cannot match from those that may.
+    pub narrowed: bool,
+    /// Objects that it showed to hold no match: they were not read.
+    pub left_out: u64,
+    /// Objects whose text it handed over itself.
+    pub packed: u64,
+    /// Objects that it does not hold, or not in the version that is listed.
+    pub uncovered: u64,
+}
+
+impl IndexUse {
+    /// One more index, built from a listing of this time, was asked.
+    pub(super) fn asked(&mut self, built_at: i64, narrowed: bool) {
+        self.built_at = match self.built_at {
+            0 => built_at,
+            earlier => earlier.min(built_at),
+        };
+        self.narrowed |= narrowed;
+    }
 }
 
 /// One reason why an answer is not complete.
@@ -236,6 +266,16 @@ impl Envelope {
                     skipped.detail
                 )?;
             }
+        }
+        if let Some(index) = &self.index {
+            let IndexUse { built_at, narrowed, left_out, packed, uncovered } = index;
+            let could = if *narrowed { "" } else { "could not narrow this, " };
+            writeln!(
+                out,
+                "index: {could}{left_out} objects left out, {packed} read from it, {uncovered} not \
+                 in it (built {})",
+                utc(*built_at)
+            )?;
         }
         if let Some(as_of) = self.as_of {
             writeln!(out, "listing as of: {}", utc(as_of))?;

@@ -259,6 +259,7 @@ impl GrepArgs {
                 requests: self.max_requests,
                 bytes: self.max_bytes,
             },
+            every: false,
             start: None,
         })
     }

@@ -18,7 +18,9 @@ mod stat;
 
 use std::time::Duration;
 
-pub use answer::{Answer, Envelope, Incomplete, NAMED_SKIPS, Reason, SkipReason, Skipped, utc};
+pub use answer::{
+    Answer, Envelope, Incomplete, IndexUse, NAMED_SKIPS, Reason, SkipReason, Skipped, utc,
+};
 pub use board::ScanEvent;
 pub use glob::{GlobArgs, GlobResult, OneOrMany, Paths};
 pub use grep::{FileHits, GrepArgs, GrepResult, HitLine, OutputMode};
@@ -32,7 +34,7 @@ use crate::{
     error::{Error, Kind, Result},
     platform::Platform,
     search::Report,
-    vfs::{Budget, Freshness, Mount, Op, Vfs},
+    vfs::{Budget, Freshness, IndexOptions, Mount, Op, Vfs},
 };
 
 /// Names of the tools, in the order they are offered.
@@ -45,6 +47,8 @@ pub struct SandboxOptions {
     pub cache: CacheOptions,
     /// How old a listing may be.
     pub freshness: Freshness,
+    /// Where indexes are looked for; nowhere by default.
+    pub index: IndexOptions,
     /// Bytes of objects and search buffers that one grep may hold, beside the cache.
     pub scan_bytes: u64,
     /// What one call may cost; a call can ask for less, not for more.
@@ -56,6 +60,7 @@ impl Default for SandboxOptions {
         Self {
             cache: CacheOptions::default(),
             freshness: Freshness::Strict,
+            index: IndexOptions::default(),
             // Two large objects at once with their 16 MiB search buffers, or all of a window
             // of small ones. With results (16 MiB) and the process itself this stays below the
             // 150 MiB that a grep may take over any bucket (issue 2).
@@ -83,7 +88,7 @@ pub fn get_virtual_sandbox(
     options: SandboxOptions,
 ) -> Result<VirtualSandbox> {
     let cache = Cache::new(options.cache, platform.clone());
-    let vfs = Vfs::new(mounts, cache, platform, options.freshness)?;
+    let vfs = Vfs::new(mounts, cache, platform, options.freshness, &options.index)?;
     Ok(VirtualSandbox { vfs, scan_bytes: options.scan_bytes, budget: options.budget })
 }
 
@@ -148,6 +153,7 @@ impl VirtualSandbox {
 fn close(envelope: &mut Envelope, vfs: &Vfs, op: &Op) {
     envelope.cost = op.call.meter.cost();
     envelope.as_of = op.as_of();
+    envelope.notes.extend(op.notes());
     let elapsed: Duration = vfs.platform().monotonic().saturating_sub(op.started);
     envelope.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     envelope.settle();

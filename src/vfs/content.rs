@@ -82,6 +82,20 @@ impl Vfs {
         })
     }
 
+    /// An object whose stored bytes are here already, all of them; `None` if they are not.
+    #[cfg_attr(not(feature = "index"), expect(dead_code, reason = "only an index has any"))]
+    pub(crate) fn content_of(&self, op: &Op, entry: &Entry, bytes: Bytes) -> Option<Content> {
+        (bytes.len() as u64 == entry.object.size).then(|| Content {
+            vfs: self.clone(),
+            op: op.clone(),
+            usage: Use::Scan,
+            entry: entry.clone(),
+            changed: false,
+            headers: Arc::default(),
+            first: if bytes.is_empty() { Vec::new() } else { vec![bytes] },
+        })
+    }
+
     /// The stored bytes of a range of one version.
     pub(super) async fn range(
         &self,

@@ -14,6 +14,8 @@
 mod content;
 mod decode;
 mod haystack;
+#[path = "no_index.rs"]
+mod index;
 mod lines;
 mod listing;
 mod marks;
@@ -33,12 +35,13 @@ use std::{
 pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
+pub use index::IndexOptions;
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub use stat::{Level, ListedEntry, Stat};
 pub use walk::{Scope, Walk};
 
-use self::{listing::Listings, marks::Marks};
+use self::{index::Indexes, listing::Listings, marks::Marks};
 use crate::{
     bucket::{Bucket, Call, Meter, Object},
     cache::Cache,
@@ -67,6 +70,9 @@ pub struct Mount {
     pub bucket: Arc<dyn Bucket>,
 }
 
+/// Notes of one operation.
+const NOTES: usize = 32;
+
 /// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -83,6 +89,8 @@ pub struct Op {
     order_broke: Arc<AtomicBool>,
     /// Requests that were allowed, sent or not: many wait for a permit before they count as cost.
     allowed: Arc<AtomicU64>,
+    /// What whoever asked should know; each text once.
+    notes: Arc<Mutex<Vec<String>>>,
 }
 
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
@@ -116,6 +124,19 @@ impl Op {
 
     fn break_order(&self) {
         self.order_broke.store(true, Relaxed);
+    }
+
+    /// Leaves a note for the answer, [`NOTES`] at most.
+    pub(crate) fn note(&self, note: String) {
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner);
+        if notes.len() < NOTES && !notes.contains(&note) {
+            notes.push(note);
+        }
+    }
+
+    /// The notes so far. They stay, for an operation may close more than one answer.
+    pub(crate) fn notes(&self) -> Vec<String> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     /// Fails once the deadline has passed.
@@ -170,6 +191,7 @@ struct Inner {
     cache: Cache,
     platform: Platform,
     freshness: Freshness,
+    indexes: Indexes,
     listings: Mutex<Listings>,
     marks: Mutex<Marks>,
 }
@@ -184,18 +206,21 @@ impl Vfs {
         cache: Cache,
         platform: Platform,
         freshness: Freshness,
+        index: &IndexOptions,
     ) -> Result<Self> {
         // Numbered in the order of their paths, a walk that goes by number goes by path.
         let place = |mount: &Mount| format!("{}/", mount.point.trim_end_matches('/'));
         mounts.sort_by_cached_key(place);
         let table = MountTable::new(mounts.iter().map(|m| m.point.clone()).collect())?;
         let listings = Mutex::new(Listings::new(mounts.len()));
+        let indexes = Indexes::new(index, &mounts);
         Ok(Self(Arc::new(Inner {
             mounts,
             table,
             cache,
             platform,
             freshness,
+            indexes,
             listings,
             marks: Mutex::new(Marks::new()),
         })))
@@ -214,6 +239,7 @@ impl Vfs {
             as_of: Arc::new(AtomicI64::new(i64::MAX)),
             order_broke: Arc::default(),
             allowed: Arc::default(),
+            notes: Arc::default(),
         }
     }
 

@@ -55,6 +55,7 @@ pub(crate) fn request(pattern: &str) -> ScanRequest {
         selection: SelectionOptions::default(),
         search_zip: false,
         budget: Budget::default(),
+        every: false,
         start: None,
     }
 }

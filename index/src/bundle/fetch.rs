@@ -71,7 +71,7 @@ async fn read(bundle: &Bundle, pages: Vec<Range<u64>>) -> Result<Held> {
     let shared = &*bundle.shared;
     let ranges: Vec<Range<u64>> =
         pages.iter().map(|pages| shared.layout.page_bytes(pages.clone())).collect();
-    let read = shared.source.read(&shared.file, &ranges).await?;
+    let read = bundle.source.read(&shared.file, &ranges).await?;
     if read.len() != ranges.len() {
         return Err(cut_short(&shared.file));
     }

@@ -26,6 +26,7 @@ mod wait;
 mod write;
 
 #[cfg(test)]
+#[cfg(feature = "build")]
 mod tests;
 
 use std::{fmt, ops::Range, sync::Arc};
@@ -64,10 +65,10 @@ pub const KEPT: usize = 64 << 20;
 #[derive(Clone)]
 pub struct Bundle {
     shared: Arc<Shared>,
+    source: Arc<dyn Source>,
 }
 
 struct Shared {
-    source: Arc<dyn Source>,
     file: FileRef,
     layout: Layout,
     hot: Bytes,
@@ -86,7 +87,13 @@ impl Bundle {
         let hot = only(read, &file, &range)?;
         let layout = Layout::parse(&file, &hot)?;
         let pages = Pages::new(KEPT);
-        Ok(Self { shared: Arc::new(Shared { source, file, layout, hot, pages }) })
+        Ok(Self { shared: Arc::new(Shared { file, layout, hot, pages }), source })
+    }
+
+    /// The same bundle, read through another source from now on: one that counts what a single
+    /// query costs, for one. What was fetched stays shared.
+    pub fn through(&self, source: Arc<dyn Source>) -> Self {
+        Self { shared: Arc::clone(&self.shared), source }
     }
 
     /// A part by name, or none.
@@ -133,7 +140,7 @@ impl Bundle {
         let pages = shared.layout.pages();
         for first in (0..pages).step_by(AT_ONCE as usize) {
             let range = shared.layout.page_bytes(first..(first + AT_ONCE).min(pages));
-            let read = shared.source.read(&shared.file, std::slice::from_ref(&range)).await?;
+            let read = self.source.read(&shared.file, std::slice::from_ref(&range)).await?;
             let bytes = only(read, &shared.file, &range)?;
             shared.layout.check(&shared.file, first, &bytes)?;
             done(range.end);

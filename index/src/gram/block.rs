@@ -38,6 +38,24 @@ pub(super) enum List {
     },
 }
 
+impl List {
+    /// How many documents it has.
+    pub(super) fn count(&self) -> u32 {
+        match self {
+            Self::Inline(documents) => documents.len() as u32,
+            Self::Long { count, .. } => *count,
+        }
+    }
+
+    /// Bytes to fetch for it.
+    pub(super) fn bytes(&self) -> u64 {
+        match self {
+            Self::Inline(_) => 0,
+            Self::Long { len, .. } => *len,
+        }
+    }
+}
+
 // Orders of the codes, by what is usual: the next gram differs in its last character and little;
 // most symbols are ASCII; a long list has some dozens of bytes.
 const NEAR: u32 = 1;

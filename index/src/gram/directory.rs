@@ -6,6 +6,8 @@
 //! directory holds a [`Sketch`]: four bits for about four grams, good enough to tell the rare from
 //! the frequent.
 
+use std::ops::Range;
+
 use crate::{
     coding::{Decoder, put_varint},
     fault::{Fault, FaultKind, Result},
@@ -24,6 +26,8 @@ const MAX_BLOCKS: usize = 1 << 24;
 pub(super) struct Directory {
     /// All documents of a list lie below it.
     pub(super) universe: u32,
+    /// How many grams there are.
+    pub(super) grams: u64,
     /// Documents with too many grams: candidates for everything. Sorted.
     pub(super) dense: Vec<u32>,
     /// First gram and end of each block.
@@ -37,6 +41,7 @@ impl Directory {
         put_varint(&mut out, FORMAT);
         put_varint(&mut out, u64::from(*fold::CHECK));
         put_varint(&mut out, u64::from(self.universe));
+        put_varint(&mut out, self.grams);
         put_varint(&mut out, self.dense.len() as u64);
         let mut before = 0;
         for &document in &self.dense {
@@ -64,6 +69,7 @@ impl Directory {
             return Err(Fault::new(FaultKind::Format, detail));
         }
         let universe = decoder.varint32()?;
+        let grams = decoder.varint()?;
         let count = decoder.count(1)?;
         let mut dense = Vec::with_capacity(count);
         let mut document = 0u32;
@@ -103,16 +109,18 @@ impl Directory {
         if !decoder.is_empty() {
             return Err(decoder.damaged("something follows its end"));
         }
-        Ok(Self { universe, dense, blocks, sketch: Sketch { width, offset, levels } })
+        Ok(Self { universe, grams, dense, blocks, sketch: Sketch { width, offset, levels } })
     }
 
-    /// The block that has `gram` if any has, as the index of the block.
-    pub(super) fn block_of(&self, gram: u64) -> Option<usize> {
-        self.blocks.partition_point(|(first, _)| *first <= gram).checked_sub(1)
+    /// The blocks that hold what there is between two grams.
+    pub(super) fn blocks_of(&self, first: u64, last: u64) -> Range<usize> {
+        let behind = |gram: u64| self.blocks.partition_point(|(begin, _)| *begin <= gram);
+        let end = behind(last);
+        behind(first).saturating_sub(1).min(end)..end
     }
 
     /// The first gram of a block, and its bytes in the part.
-    pub(super) fn block(&self, at: usize) -> (u64, std::ops::Range<u64>) {
+    pub(super) fn block(&self, at: usize) -> (u64, Range<u64>) {
         let start = at.checked_sub(1).map_or(0, |before| self.blocks[before].1);
         (self.blocks[at].0, start..self.blocks[at].1)
     }

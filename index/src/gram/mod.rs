@@ -15,12 +15,29 @@
 //!   in a literal, whatever stands before it.
 //! - What a gram is depends on three characters and nothing else ([`key`]).
 
+mod bits;
+mod block;
+mod choose;
+mod directory;
 mod extract;
 mod fold;
 mod key;
+#[cfg(feature = "build")]
+mod merge;
 mod need;
 mod plan;
+mod postings;
 mod query;
+mod read;
+mod tree;
+#[cfg(feature = "build")]
+mod write;
+
+#[cfg(feature = "build")]
+pub use merge::merge;
+pub use read::{Candidates, GramReader};
+#[cfg(feature = "build")]
+pub use write::GramWriter;
 
 pub use extract::{Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
 pub use plan::{plan, plan_literal};

@@ -66,6 +66,16 @@ impl Query {
         *self == Self::All
     }
 
+    /// First and last gram of each look into the dictionary.
+    pub(super) fn ranges(&self, each: &mut Vec<(u64, u64)>) {
+        match self {
+            Self::All | Self::None => {}
+            Self::Gram(gram) => each.push((*gram, *gram)),
+            Self::Range(first, last) => each.push((*first, *last)),
+            Self::And(parts) | Self::Or(parts) => parts.iter().for_each(|part| part.ranges(each)),
+        }
+    }
+
     fn from_need(need: Need) -> Self {
         match need {
             Need::All => Self::All,
@@ -102,7 +112,7 @@ impl Query {
         Self::and(grams)
     }
 
-    fn and(parts: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn and(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut all = BTreeSet::new();
         for part in parts {
             match part {
@@ -117,7 +127,7 @@ impl Query {
         Self::joined(all, Self::All, Self::And)
     }
 
-    fn or(parts: impl IntoIterator<Item = Self>) -> Self {
+    pub(super) fn or(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut any = BTreeSet::new();
         for part in parts {
             match part {

@@ -5,7 +5,10 @@
 //! document: four bytes a posting. Writing sorts the grams, not the postings, and collects the
 //! documents of so many grams at a time as fit a fixed space.
 
-use std::io::Write;
+use std::{
+    io::{self, Seek, Write},
+    path::Path,
+};
 
 use tempfile::SpooledTempFile;
 
@@ -13,18 +16,13 @@ use super::{
     block::BlockWriter,
     directory::{Directory, Sketch},
     extract::{Grams, SCATTER},
+    read::{BLOCKS, DIRECTORY, LISTS},
 };
 use crate::{
     bundle::{BundleWriter, Heat},
     fault::Result,
 };
 
-/// The hot part.
-pub(super) const DIRECTORY: &str = "gram.dir";
-/// The dictionary.
-pub(super) const BLOCKS: &str = "gram.blocks";
-/// Lists too long for it.
-pub(super) const LISTS: &str = "gram.lists";
 
 /// Postings that are collected at a time: 16 MiB.
 const COLLECTED: usize = 4 << 20;
@@ -82,7 +80,8 @@ impl GramWriter {
         for number in &self.grams {
             counts[ranks[*number as usize] as usize] += 1;
         }
-        let mut writer = DictionaryWriter::new(out, universe, grams.len() as u64)?;
+        let mut writer = DictionaryWriter::new(out.dir(), universe, grams.len() as u64);
+        let mut lists = out.part(LISTS, Heat::Cold)?;
         let mut from = 0;
         while from < grams.len() {
             let (to, ends) = group(&counts, from);
@@ -101,12 +100,12 @@ impl GramWriter {
             }
             let mut begin = 0;
             for (rank, end) in (from..to).zip(ends) {
-                writer.put(grams[rank].0, &documents[begin..end])?;
+                writer.put(grams[rank].0, &documents[begin..end], &mut lists)?;
                 begin = end;
             }
             from = to;
         }
-        writer.finish(self.dense)
+        writer.finish(self.dense, out)
     }
 }
 
@@ -177,36 +176,41 @@ fn find(slots: &[(u64, u32)], gram: u64) -> usize {
 }
 
 /// Writes grams in rising order with their documents.
-pub(super) struct DictionaryWriter<'a> {
-    out: &'a mut BundleWriter,
+pub(super) struct DictionaryWriter {
     directory: Directory,
     block: BlockWriter,
+    /// The blocks so far: their part begins where that of the lists ends.
     blocks: SpooledTempFile,
     blocks_len: u64,
     lists_len: u64,
 }
 
-impl<'a> DictionaryWriter<'a> {
-    /// Of about `grams` grams; all documents are below `universe`.
-    pub(super) fn new(out: &'a mut BundleWriter, universe: u32, grams: u64) -> Result<Self> {
-        out.part(LISTS, Heat::Cold)?;
+impl DictionaryWriter {
+    /// Of about `grams` grams; all documents are below `universe`. What has to wait on disk does
+    /// so in `dir`.
+    pub(super) fn new(dir: &Path, universe: u32, grams: u64) -> Self {
         let sketch = Sketch::new(grams, universe);
-        Ok(Self {
-            directory: Directory { universe, dense: Vec::new(), blocks: Vec::new(), sketch },
+        Self {
+            directory: Directory { universe, grams: 0, dense: Vec::new(), blocks: Vec::new(), sketch },
             block: BlockWriter::new(universe, 0),
-            blocks: tempfile::spooled_tempfile_in(WAITING, out.dir()),
+            blocks: tempfile::spooled_tempfile_in(WAITING, dir),
             blocks_len: 0,
             lists_len: 0,
-            out,
-        })
+        }
     }
 
-    /// Adds a gram with its documents, of which there is at least one.
-    pub(super) fn put(&mut self, gram: u64, documents: &[u32]) -> Result<()> {
+    /// Adds a gram with its documents, of which there is at least one. Long lists go to `lists`.
+    pub(super) fn put(
+        &mut self,
+        gram: u64,
+        documents: &[u32],
+        lists: &mut impl Write,
+    ) -> Result<()> {
+        self.directory.grams += 1;
         self.directory.sketch.note(gram, documents.len() as u32);
         if let Some(list) = self.block.put(gram, documents) {
             self.lists_len += list.len() as u64;
-            self.out.append(&list)?;
+            lists.write_all(&list)?;
         }
         if self.block.is_full() {
             self.end_block()?;
@@ -225,11 +229,11 @@ impl<'a> DictionaryWriter<'a> {
     }
 
     /// Writes what waits. `dense` rises.
-    pub(super) fn finish(mut self, dense: Vec<u32>) -> Result<()> {
+    pub(super) fn finish(mut self, dense: Vec<u32>, out: &mut BundleWriter) -> Result<()> {
         self.end_block()?;
         self.directory.dense = dense;
-        std::io::Seek::rewind(&mut self.blocks)?;
-        std::io::copy(&mut self.blocks, &mut self.out.part(BLOCKS, Heat::Cold)?)?;
-        self.out.whole(DIRECTORY, Heat::Hot, &self.directory.encode())
+        self.blocks.rewind()?;
+        io::copy(&mut self.blocks, &mut out.part(BLOCKS, Heat::Cold)?)?;
+        out.whole(DIRECTORY, Heat::Hot, &self.directory.encode())
     }
 }

@@ -54,13 +54,14 @@ const LARGEST_PAGE: usize = 16 << 20;
 const LARGEST_ERROR: usize = 64 << 10;
 
 /// The headers of an object that are read.
-const USED: [&str; 8] = [
+const USED: [&str; 9] = [
     "etag",
     "content-length",
     "content-range",
     "content-encoding",
     "content-type",
     "date",
+    "last-modified",
     "x-amz-request-id",
     "x-amz-id-2",
 ];

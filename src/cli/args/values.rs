@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use crate::vfs::Freshness;
+
 /// A size in bytes: digits with an optional K, M, G or T (powers of 1,024, as in ripgrep), and an
 /// optional `B` or `iB` after it.
 pub(in crate::cli) fn bytes(text: &str) -> Result<u64, String> {
@@ -42,6 +44,16 @@ pub(in crate::cli) fn seconds(text: &str) -> Result<Duration, String> {
     match Duration::try_from_secs_f64(number * factor) {
         Ok(time) if !time.is_zero() && time <= LONGEST => Ok(time),
         _ => Err(format!("`{text}` is out of bounds: more than nothing and at most 24h")),
+    }
+}
+
+/// How old a listing may be: `strict`, `bounded=TIME` or `snapshot`.
+pub(in crate::cli) fn freshness(text: &str) -> Result<Freshness, String> {
+    match text.split_once('=') {
+        None if text == "strict" => Ok(Freshness::Strict),
+        None if text == "snapshot" => Ok(Freshness::Snapshot),
+        Some(("bounded", age)) => seconds(age).map(Freshness::Bounded),
+        _ => Err(format!("`{text}` is none of strict, bounded=SECONDS and snapshot")),
     }
 }
 
@@ -109,6 +121,16 @@ mod tests {
         assert_eq!(seconds("1.5m"), Ok(Duration::from_secs(90)));
         for wrong in ["", "0", "-1", "1d", "25h", "ms", "1e9"] {
             assert!(seconds(wrong).is_err(), "{wrong} was taken");
+        }
+    }
+
+    #[test]
+    fn freshness_is_one_of_three() {
+        assert_eq!(freshness("strict"), Ok(Freshness::Strict));
+        assert_eq!(freshness("bounded=90"), Ok(Freshness::Bounded(Duration::from_secs(90))));
+        assert_eq!(freshness("snapshot"), Ok(Freshness::Snapshot));
+        for wrong in ["", "bounded", "bounded=", "strict=1", "now"] {
+            assert!(freshness(wrong).is_err(), "{wrong} was taken");
         }
     }
 

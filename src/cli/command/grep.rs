@@ -30,14 +30,24 @@ pub(in crate::cli) async fn run(
     let started = Instant::now();
     let mut failures = Failures::new(grep.silent);
     let mut waiter = Waiter::new("searching");
-    let GrepOptions { pattern, search, selection, paths, decompress, printer, terminator, .. } =
-        grep;
+    let GrepOptions {
+        pattern,
+        search,
+        selection,
+        paths,
+        decompress,
+        printer,
+        terminator,
+        every,
+        ..
+    } = grep;
     let request = ScanRequest {
         paths: paths.clone(),
         pattern,
         search,
         selection,
         search_zip: decompress,
+        every,
         budget: budget(options),
         start: None,
     };

@@ -44,6 +44,8 @@ pub(in crate::cli) struct GrepOptions {
     pub quiet: bool,
     pub silent: bool,
     pub json: bool,
+    /// Objects without a match are printed too.
+    pub every: bool,
 }
 
 /// What the rest of the command line says about printing.
@@ -160,6 +162,8 @@ impl GrepOptions {
             quiet: flags.quiet,
             silent: flags.no_messages,
             json: printing.json,
+            // What has no match is printed too.
+            every: mode == Mode::WithoutMatch || flags.include_zero,
         })
     }
 

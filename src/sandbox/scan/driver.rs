@@ -10,8 +10,12 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    super::board::{Board, Guard, Work, WorkKind},
+    super::{
+        NAMED_SKIPS,
+        board::{Board, Guard, Work, WorkKind},
+    },
     ScanRequest, Tally, is_over,
+    narrow::{From, Narrow, Verdict},
 };
 use crate::{
     bucket::MAX_GET,
@@ -35,6 +39,7 @@ pub(super) struct Driver<C> {
     board: Arc<Board<C>>,
     tally: Arc<Mutex<Tally>>,
     selection: Selection,
+    narrow: Narrow,
     request: ScanRequest,
     window: Arc<Semaphore>,
     bytes: Arc<Semaphore>,
@@ -59,7 +64,9 @@ impl<C: MaybeSend + 'static> Driver<C> {
         bytes: u64,
     ) -> Self {
         let budget = (bytes / UNIT).max(1);
+        let narrow = Narrow::new(&vfs, &op, &request);
         Self {
+            narrow,
             vfs,
             op,
             board,
@@ -83,20 +90,20 @@ impl<C: MaybeSend + 'static> Driver<C> {
         let mut walk = self.vfs.walk(&self.op, scopes.iter().map(|s| s.scope.clone()).collect());
         loop {
             self.board.hand_over();
-            match walk.next().await {
+            let step = match walk.next().await {
                 Ok(Some(batch)) => {
                     self.note(&walk);
-                    for entry in batch {
-                        let named = self.admit_named(Some(&entry)).await;
-                        if !named && self.selects(&scopes, &entry) {
-                            self.admit(entry, false).await;
-                        }
-                    }
+                    self.take_batch(&scopes, batch).await.map(|()| false)
                 }
                 Ok(None) => {
                     self.admit_named(None).await;
-                    break;
+                    Ok(true)
                 }
+                Err(error) => Err(error),
+            };
+            match step {
+                Ok(false) => {}
+                Ok(true) => break,
                 Err(error) => {
                     let over = is_over(&error);
                     let place = walk.place();
@@ -114,13 +121,58 @@ impl<C: MaybeSend + 'static> Driver<C> {
         while self.running.next().await.is_some() {}
     }
 
+    /// Searches those of `batch` that are selected, and that the index does not let alone.
+    async fn take_batch(&mut self, scopes: &[Root], batch: Vec<Entry>) -> Result<()> {
+        self.narrow.prepare(&batch).await?;
+        let mut group = Vec::new();
+        for entry in batch {
+            let named = self.named_is_due(&entry) && {
+                // Results come in path order: what stands before it goes first.
+                self.take_group(&mut group).await?;
+                self.admit_named(Some(&entry)).await
+            };
+            if !named && self.selects(scopes, &entry) {
+                match self.narrow.verdict(&entry, false) {
+                    Verdict::LeaveOut(nul) => self.left_out(&entry, nul),
+                    Verdict::Search(from) => group.push((entry, from)),
+                }
+                if Narrow::is_enough(&group) {
+                    self.take_group(&mut group).await?;
+                }
+            }
+        }
+        self.take_group(&mut group).await
+    }
+
+    /// Fetches what the index hands over of `group` in few requests, and starts its search.
+    async fn take_group(&mut self, group: &mut Vec<(Entry, From)>) -> Result<()> {
+        self.narrow.warm(group).await?;
+        for (entry, from) in group.drain(..) {
+            self.admit(entry, false, from).await;
+        }
+        Ok(())
+    }
+
+    /// The index showed that nothing matches in `entry`, which ends at a NUL at the offset `nul`.
+    fn left_out(&mut self, entry: &Entry, nul: Option<u64>) {
+        if let Some(offset) = nul {
+            let (first, count) = &mut self.tally().binary;
+            *count += 1;
+            if first.len() < NAMED_SKIPS {
+                first.push((entry.path.clone(), offset));
+            }
+        }
+    }
+
     fn tally(&self) -> MutexGuard<'_, Tally> {
         self.tally.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn note(&self, walk: &Walk) {
+        let used = self.narrow.used();
         let mut tally = self.tally();
         tally.listed = walk.listed() + self.named_count;
+        tally.index = used;
     }
 
     fn note_named(&mut self) {
@@ -134,6 +186,12 @@ impl<C: MaybeSend + 'static> Driver<C> {
         }
         self.named_count = self.named.len() as u64;
         self.tally().listed = self.named_count;
+    }
+
+    /// Whether a named file is `entry`, or comes before it and is not searched yet.
+    fn named_is_due(&self, entry: &Entry) -> bool {
+        let due = self.named.front().is_some_and(|first| place(first) <= place(entry));
+        due || self.passed.contains(&entry.path)
     }
 
     /// Searches the named files that come before `entry` in path order, or all of them; answers
@@ -151,7 +209,10 @@ impl<C: MaybeSend + 'static> Driver<C> {
             }
             if let Some(named) = self.named.pop_front() {
                 self.passed.insert(named.path.clone());
-                self.admit(named, true).await;
+                match self.narrow.verdict(&named, true) {
+                    Verdict::LeaveOut(nul) => self.left_out(&named, nul),
+                    Verdict::Search(from) => self.admit(named, true, from).await,
+                }
             }
             if order == Ordering::Equal {
                 // The walk has counted it.
@@ -232,7 +293,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
     }
 
     /// Waits for the object's turn and share of memory, then fetches it: at once from a cache, else as a task of its own.
-    async fn admit(&mut self, entry: Entry, explicit: bool) {
+    async fn admit(&mut self, entry: Entry, explicit: bool, from: From) {
         let share = self.share(&entry);
         let place = match self.window.clone().try_acquire_owned() {
             Ok(place) => Ok(place),
@@ -260,6 +321,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
             by_name: self.request.search_zip,
             n,
             explicit,
+            from,
         };
         let mut job = Box::pin(job.run(entry, bytes));
         // What a cache holds is ready at once: a task of its own would only cost a wake-up.
@@ -313,6 +375,7 @@ struct Job<C> {
     by_name: bool,
     n: u64,
     explicit: bool,
+    from: From,
 }
 
 impl<C: MaybeSend + 'static> Job<C> {
@@ -351,7 +414,10 @@ impl<C: MaybeSend + 'static> Job<C> {
         path: &Arc<str>,
         share: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<Option<Found>> {
-        let content = self.vfs.open(&self.op, entry.clone(), Use::Scan, MAX_GET).await?;
+        let content = match self.from.content(&self.vfs, &self.op, entry).await {
+            Some(content) => content,
+            None => self.vfs.open(&self.op, entry.clone(), Use::Scan, MAX_GET).await?,
+        };
         if content.changed {
             self.reread();
         }

@@ -6,6 +6,8 @@
 //! gives results out in path order as early as that allows. Dropping it stops all of it.
 
 mod driver;
+#[path = "no_narrow.rs"]
+mod narrow;
 mod worker;
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,7 +16,7 @@ use futures_util::future::{Either, select};
 
 use self::driver::Driver;
 use super::{
-    answer::{Envelope, Reason},
+    answer::{Envelope, IndexUse, Reason, SkipReason},
     board::{Board, ScanEvent},
 };
 use crate::{
@@ -39,6 +41,8 @@ pub struct ScanRequest {
     pub search_zip: bool,
     /// What it may cost.
     pub budget: Budget,
+    /// Objects without a match are of interest too: an index leaves none out.
+    pub every: bool,
     /// Start at this canonical file path instead of the first (a cursor).
     pub start: Option<String>,
 }
@@ -61,6 +65,10 @@ struct Tally {
     listed: u64,
     notes: Vec<String>,
     reread: u64,
+    index: Option<IndexUse>,
+    /// Objects that were left out and would have ended at a NUL: the first few by path and
+    /// offset, and how many in all.
+    binary: (Vec<(String, u64)>, u64),
 }
 
 /// Starts a grep over `vfs` whose objects in memory, with their search buffers, take at most
@@ -134,6 +142,10 @@ impl<C> Drop for Unbroken<C> {
     }
 }
 
+fn binary_at(offset: u64) -> String {
+    format!("a NUL byte was found near offset {offset}")
+}
+
 fn is_over(error: &Error) -> bool {
     matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled)
 }
@@ -159,8 +171,7 @@ impl<C> Scan<C> {
                 self.envelope.searched += 1;
                 self.envelope.matched += u64::from(found.matched);
                 if let Some(offset) = found.binary_offset {
-                    let detail = format!("a NUL byte was found near offset {offset}");
-                    self.envelope.skip(path, super::answer::SkipReason::Binary, detail);
+                    self.envelope.skip(path, SkipReason::Binary, binary_at(offset));
                 }
             }
             Some(ScanEvent::Chunk { .. }) => {}
@@ -219,6 +230,15 @@ impl<C> Scan<C> {
         let tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
         envelope.listed = tally.listed;
         envelope.notes.extend(tally.notes.iter().cloned());
+        envelope.index = tally.index;
+        let (binary, count) = &tally.binary;
+        for (path, offset) in binary {
+            envelope.skip(path, SkipReason::Binary, binary_at(*offset));
+        }
+        if *count > binary.len() as u64 {
+            *envelope.skipped_by_reason.entry(SkipReason::Binary).or_default() +=
+                count - binary.len() as u64;
+        }
         if tally.reread > 0 {
             let reread = tally.reread;
             envelope.notes.push(format!(
