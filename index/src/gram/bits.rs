@@ -103,6 +103,8 @@ mod tests {
     use super::*;
 
     proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
         #[test]
         fn numbers_come_back(numbers in proptest::collection::vec((0..1_u64 << 40, 0..40_u32, 0..8_u32), 0..50)) {
             let mut writer = BitWriter::default();

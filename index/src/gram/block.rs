@@ -218,7 +218,6 @@ impl<'a> BlockReader<'a> {
 
 /// The documents of a long list.
 pub(super) fn documents(list: &[u8], count: u32, universe: u32) -> Result<Vec<u32>> {
-    postings::get(&mut BitReader::new(list), count, universe).ok_or_else(|| {
-        Decoder::new(list, "a list of documents").damaged("it cannot be decoded")
-    })
+    postings::get(&mut BitReader::new(list), count, universe)
+        .ok_or_else(|| Decoder::new(list, "a list of documents").damaged("it cannot be decoded"))
 }

@@ -81,9 +81,8 @@ impl Extractor {
         while let Some(chunk) = chunks.next() {
             self.text(chunk.valid());
             let invalid = chunk.invalid();
-            let unfinished = |bytes| {
-                std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none())
-            };
+            let unfinished =
+                |bytes| std::str::from_utf8(bytes).is_err_and(|error| error.error_len().is_none());
             if chunks.peek().is_none() && unfinished(invalid) {
                 self.cut.extend_from_slice(invalid);
             } else if !invalid.is_empty() {

@@ -45,10 +45,12 @@ pub fn merge(inputs: &[(GramReader, Vec<Option<u32>>)], out: &mut BundleWriter) 
         dense.extend(renumbered(&reader.directory.dense, numbers));
     }
     dense.sort_unstable();
-    let grams = inputs.iter().map(|(reader, _)| reader.directory.grams).fold(0, u64::saturating_add);
+    let grams =
+        inputs.iter().map(|(reader, _)| reader.directory.grams).fold(0, u64::saturating_add);
     let mut writer = DictionaryWriter::new(out.dir(), universe, grams);
     let mut lists = out.part(LISTS, Heat::Cold)?;
-    let mut streams: Vec<Stream<'_>> = inputs.iter().map(|(reader, _)| Stream::new(reader)).collect();
+    let mut streams: Vec<Stream<'_>> =
+        inputs.iter().map(|(reader, _)| Stream::new(reader)).collect();
     let mut next = BinaryHeap::new();
     for (at, stream) in streams.iter_mut().enumerate() {
         next.extend(stream.next()?.map(|(gram, list)| Reverse((gram, at, list))));
@@ -137,7 +139,8 @@ impl<'a> Window<'a> {
             self.range = wanted;
             drop(held);
         }
-        let within = (range.start - self.range.start) as usize..(range.end - self.range.start) as usize;
+        let within =
+            (range.start - self.range.start) as usize..(range.end - self.range.start) as usize;
         Ok(self.bytes.slice(within))
     }
 }

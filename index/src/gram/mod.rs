@@ -33,6 +33,9 @@ mod tree;
 #[cfg(feature = "build")]
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(feature = "build")]
 pub use merge::merge;
 pub use read::{Candidates, GramReader};

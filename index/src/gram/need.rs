@@ -137,8 +137,7 @@ impl Part {
         // where it is the run's length that the end of the last gram shows.
         let mut run = once;
         let mut copies = 1;
-        while copies < repetition.min.min(4)
-            && run.texts.len() * again.texts.len() <= MAX_TEXTS / 4
+        while copies < repetition.min.min(4) && run.texts.len() * again.texts.len() <= MAX_TEXTS / 4
         {
             run = run.then(again.clone());
             copies += 1;
@@ -149,11 +148,8 @@ impl Part {
         let needs = std::mem::take(&mut run.needs);
         let size = std::mem::take(&mut run.size);
         let longer = run.clone().then(Self::unknown()).then(again);
-        let mut part = if copies == repetition.min {
-            Self::any([run, longer].into_iter())
-        } else {
-            longer
-        };
+        let mut part =
+            if copies == repetition.min { Self::any([run, longer].into_iter()) } else { longer };
         part.add(needs, size);
         part
     }
@@ -208,8 +204,7 @@ impl Part {
             return Self::new(all.into_iter().flat_map(|part| part.texts).collect()).fitting();
         }
         // From here on it is forgotten which text came with which needs.
-        let texts =
-            all.iter().flat_map(|part| &part.texts).map(|text| edges(text, EDGE)).collect();
+        let texts = all.iter().flat_map(|part| &part.texts).map(|text| edges(text, EDGE)).collect();
         let need = Need::or(all.into_iter().map(Self::whole));
         let mut part = Self::new(texts);
         part.add(vec![need], size);
@@ -339,11 +334,7 @@ fn texts_of(class: &Class) -> Vec<Text> {
             .iter()
             .all(|r| r.end() < 0x80 && add((u32::from(r.start()), u32::from(r.end())))),
     };
-    if known {
-        members.into_iter().map(|char| vec![char]).collect()
-    } else {
-        vec![vec![GAP]]
-    }
+    if known { members.into_iter().map(|char| vec![char]).collect() } else { vec![vec![GAP]] }
 }
 
 /// What a class without ASCII says, however large it is: scripts, and all that is not ASCII.

@@ -147,8 +147,11 @@ impl Query {
         let least = |at: usize| {
             !sets.iter().enumerate().any(|(other, set)| other != at && set.is_subset(&sets[at]))
         };
-        let kept: BTreeSet<Self> =
-            (0..sets.len()).zip(&any).filter(|(at, _)| least(*at)).map(|(_, q)| q.clone()).collect();
+        let kept: BTreeSet<Self> = (0..sets.len())
+            .zip(&any)
+            .filter(|(at, _)| least(*at))
+            .map(|(_, q)| q.clone())
+            .collect();
         Self::joined(kept, Self::None, Self::Or)
     }
 

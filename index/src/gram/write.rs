@@ -23,7 +23,6 @@ use crate::{
     fault::Result,
 };
 
-
 /// Postings that are collected at a time: 16 MiB.
 const COLLECTED: usize = 4 << 20;
 
@@ -191,7 +190,13 @@ impl DictionaryWriter {
     pub(super) fn new(dir: &Path, universe: u32, grams: u64) -> Self {
         let sketch = Sketch::new(grams, universe);
         Self {
-            directory: Directory { universe, grams: 0, dense: Vec::new(), blocks: Vec::new(), sketch },
+            directory: Directory {
+                universe,
+                grams: 0,
+                dense: Vec::new(),
+                blocks: Vec::new(),
+                sketch,
+            },
             block: BlockWriter::new(universe, 0),
             blocks: tempfile::spooled_tempfile_in(WAITING, dir),
             blocks_len: 0,
