@@ -10,6 +10,7 @@ pub mod bundle;
 pub mod coding;
 pub mod docs;
 pub mod fault;
+pub mod gram;
 pub mod pack;
 pub mod source;
 
