@@ -43,5 +43,7 @@ pub use read::{Candidates, GramReader};
 pub use write::GramWriter;
 
 pub use extract::{Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
+pub use fold::fold;
+pub use need::{Need, need};
 pub use plan::{plan, plan_literal};
 pub use query::{MAX_GRAMS as MAX_QUERY, Query};
