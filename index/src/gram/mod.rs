@@ -34,6 +34,9 @@ mod walk;
 #[cfg(feature = "build")]
 mod write;
 
+#[cfg(test)]
+mod tests;
+
 #[cfg(feature = "build")]
 pub use merge::merge;
 pub use read::{Candidates, GramReader};
@@ -41,5 +44,7 @@ pub use read::{Candidates, GramReader};
 pub use write::GramWriter;
 
 pub use extract::{Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
+pub use fold::fold;
+pub use need::{Need, need};
 pub use plan::{plan, plan_literal};
 pub use query::{MAX_GRAMS as MAX_QUERY, Query};
