@@ -11,7 +11,9 @@ pub mod coding;
 pub mod docs;
 pub mod fault;
 pub mod pack;
+pub mod rank;
 pub mod source;
+pub mod text;
 
 pub use bundle::{Bundle, Heat, Part};
 pub use docs::{Doc, Docs, Place, State, oid};
