@@ -21,6 +21,9 @@ pub mod source;
 mod standin;
 #[cfg(feature = "build")]
 pub mod store;
+pub mod rank;
+pub mod source;
+pub mod text;
 
 pub use bundle::{Bundle, Heat, Part};
 pub use docs::{Doc, Docs, Place, State, oid};
