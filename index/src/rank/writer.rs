@@ -156,7 +156,8 @@ impl TextWriter {
         }
         let index = match self.full.len() {
             1 => self.full.remove(0),
-            _ => tantivy::indexer::merge_indices(&self.full, self.folder("all")?).map_err(unwritten)?,
+            _ => tantivy::indexer::merge_indices(&self.full, self.folder("all")?)
+                .map_err(unwritten)?,
         };
         write_parts(&index, &self.articles, out)
     }
@@ -194,16 +195,26 @@ impl Tokens<'_> {
 
 /// Copies the files of an index of one segment into a bundle, with what opening reads of them in a
 /// hot part.
-pub(super) fn write_parts(index: &Index, articles: &Articles, out: &mut BundleWriter) -> Result<()> {
+pub(super) fn write_parts(
+    index: &Index,
+    articles: &Articles,
+    out: &mut BundleWriter,
+) -> Result<()> {
     let metas = index.searchable_segment_metas().map_err(unwritten)?;
     let [segment] = &metas[..] else {
-        return Err(Fault::new(FaultKind::Invalid, "the full text was not merged into one segment"));
+        return Err(Fault::new(
+            FaultKind::Invalid,
+            "the full text was not merged into one segment",
+        ));
     };
     let mut lengths = std::collections::HashMap::new();
     for file in FILES {
         let path = format!("{}.{file}", segment.id().uuid_string());
         // Straight from its file: tantivy's reader would cut the footer off, which opening checks.
-        let slice = index.directory().get_file_handle(Path::new(&path)).map_err(|error| unwritten(error.into()))?;
+        let slice = index
+            .directory()
+            .get_file_handle(Path::new(&path))
+            .map_err(|error| unwritten(error.into()))?;
         let mut part = out.part(&part_name(file), Heat::Cold)?;
         let len = slice.len();
         for start in (0..len).step_by(COPY) {
@@ -222,7 +233,10 @@ pub(super) fn write_parts(index: &Index, articles: &Articles, out: &mut BundleWr
         }
         for (file, range) in missing {
             let path = format!("{}.{file}", segment.id().uuid_string());
-            let slice = index.directory().get_file_handle(Path::new(&path)).map_err(|error| unwritten(error.into()))?;
+            let slice = index
+                .directory()
+                .get_file_handle(Path::new(&path))
+                .map_err(|error| unwritten(error.into()))?;
             let bytes = slice.read_bytes(range.clone())?.to_vec();
             shelf.keep(file, range.start, bytes.clone());
             opening.push((file, range, bytes));

@@ -147,7 +147,11 @@ fn blanked(text: &str) -> Cow<'_, str> {
             continue;
         };
         out.push_str(&text[done..open]);
-        out.extend(text[open..end].chars().map(|char| if char == '\n' { "\n" } else { SPACES[char.len_utf8() - 1] }));
+        out.extend(
+            text[open..end]
+                .chars()
+                .map(|char| if char == '\n' { "\n" } else { SPACES[char.len_utf8() - 1] }),
+        );
         done = end;
         at = end;
     }
@@ -177,6 +181,7 @@ fn shortcode(text: &str, open: usize) -> Option<usize> {
 fn attributes(text: &str, open: usize) -> Option<usize> {
     let alone = open == 0 || text[..open].ends_with('\n');
     let line = text[open..].lines().next()?.trim_end();
-    let is = alone && line.ends_with('}') && matches!(line.as_bytes().get(1), Some(b'.' | b'#' | b':'));
+    let is =
+        alone && line.ends_with('}') && matches!(line.as_bytes().get(1), Some(b'.' | b'#' | b':'));
     is.then_some(open + line.len())
 }
