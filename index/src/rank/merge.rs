@@ -18,7 +18,7 @@ use super::{
     reader::TextReader,
     schema::settings,
     shelf::{FILES, meta, path},
-    writer::{unwritten, write_parts},
+    writer::{directory, unwritten, write_parts},
 };
 use crate::{
     bundle::{BundleWriter, at_once},
@@ -67,10 +67,9 @@ pub fn merge(inputs: &[(TextReader, &dyn Fn(u64) -> bool)], scratch: &Path, out:
         return Ok(());
     }
     let merged = dir.path().join("merged");
-    std::fs::create_dir(&merged)?;
-    let directory = MmapDirectory::open(&merged).map_err(|error| unwritten(error.into()))?;
-    let index = merge_filtered_segments(&segments, settings(), filters, directory).map_err(unwritten)?;
-    write_parts(&index, &articles, out)
+    let index = merge_filtered_segments(&segments, settings(), filters, directory(&merged)?)
+        .map_err(unwritten)?;
+    write_parts(&index, &merged, &articles, out)
 }
 
 /// Copies tantivy's files of a segment into a new folder.
