@@ -179,6 +179,13 @@ fn main() -> Result<()> {
         bytes as f64 / took / 1e6,
         cut.as_secs_f64(),
     );
+    if !args.quiet {
+        let mut langs = std::collections::BTreeMap::<&str, usize>::new();
+        for section in articles.iter().filter_map(|article| article.sections.first()) {
+            *langs.entry(section.lang.code()).or_default() += 1;
+        }
+        eprintln!("first sections by language: {langs:?}");
+    }
     for asked in &args.ask {
         ask(asked, &args, &bundles, &articles)?;
     }

@@ -18,7 +18,7 @@ use super::{
     reader::TextReader,
     schema::settings,
     shelf::{FILES, meta, path},
-    writer::{unwritten, write_parts},
+    writer::{directory, unwritten, write_parts},
 };
 use crate::{
     bundle::{BundleWriter, at_once},
@@ -31,11 +31,7 @@ use crate::{
 ///
 /// # Errors
 /// What reading the inputs, which must lie in memory or on this machine, and writing fails with.
-pub fn merge(
-    inputs: &[(TextReader, &dyn Fn(u64) -> bool)],
-    scratch: &Path,
-    out: &mut BundleWriter,
-) -> Result<()> {
+pub fn merge(inputs: &[(TextReader, &dyn Fn(u64) -> bool)], scratch: &Path, out: &mut BundleWriter) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("merge-").tempdir_in(scratch)?;
     let mut segments = Vec::new();
     let mut filters = Vec::new();
@@ -63,20 +59,17 @@ pub fn merge(
         segments.extend(index.searchable_segments().map_err(unwritten)?);
         let mut bits = Vec::new();
         write_alive_bitset(&sections, &mut bits)?;
-        filters.push(
-            (lives < table.sections())
-                .then(|| AliveBitSet::open(tantivy::directory::OwnedBytes::new(bits))),
-        );
+        filters.push((lives < table.sections()).then(|| {
+            AliveBitSet::open(tantivy::directory::OwnedBytes::new(bits))
+        }));
     }
     if segments.is_empty() {
         return Ok(());
     }
     let merged = dir.path().join("merged");
-    std::fs::create_dir(&merged)?;
-    let directory = MmapDirectory::open(&merged).map_err(|error| unwritten(error.into()))?;
-    let index =
-        merge_filtered_segments(&segments, settings(), filters, directory).map_err(unwritten)?;
-    write_parts(&index, &articles, out)
+    let index = merge_filtered_segments(&segments, settings(), filters, directory(&merged)?)
+        .map_err(unwritten)?;
+    write_parts(&index, &merged, &articles, out)
 }
 
 /// Copies tantivy's files of a segment into a new folder.

@@ -5,11 +5,17 @@
 //! another on disk as far as its memory goes, merges them at the end, and copies the files into a
 //! bundle. The same sections make the same bytes.
 
-use std::path::Path;
+use std::{
+    collections::HashMap,
+    fs::File,
+    io::{Read, Seek, SeekFrom},
+    path::{Path, PathBuf},
+};
 
 use tantivy::{
-    Directory, Index, IndexBuilder, SingleSegmentIndexWriter, TantivyDocument,
+    Index, IndexBuilder, SingleSegmentIndexWriter, TantivyDocument,
     directory::MmapDirectory,
+    indexer::merge_indices,
     tokenizer::{PreTokenizedString, Token},
 };
 
@@ -31,7 +37,8 @@ pub struct TextWriter {
     dir: tempfile::TempDir,
     memory: usize,
     open: Option<SingleSegmentIndexWriter>,
-    full: Vec<Index>,
+    /// Folder and index of each segment that is full.
+    full: Vec<(PathBuf, Index)>,
     articles: Articles,
     analyzer: Analyzer,
 }
@@ -121,7 +128,7 @@ impl TextWriter {
 
     fn writer(&mut self) -> Result<&mut SingleSegmentIndexWriter> {
         if self.open.is_none() {
-            let directory = self.folder(&format!("{}", self.full.len()))?;
+            let directory = directory(&self.folder())?;
             let writer = IndexBuilder::new()
                 .schema(schema())
                 .settings(settings())
@@ -134,15 +141,15 @@ impl TextWriter {
 
     fn close(&mut self) -> Result<()> {
         if let Some(open) = self.open.take() {
-            self.full.push(open.finalize().map_err(unwritten)?);
+            let folder = self.folder();
+            self.full.push((folder, open.finalize().map_err(unwritten)?));
         }
         Ok(())
     }
 
-    fn folder(&self, name: &str) -> Result<MmapDirectory> {
-        let path = self.dir.path().join(name);
-        std::fs::create_dir(&path)?;
-        MmapDirectory::open(&path).map_err(|error| unwritten(error.into()))
+    /// Of the segment that is open, or next.
+    fn folder(&self) -> PathBuf {
+        self.dir.path().join(self.full.len().to_string())
     }
 
     /// Writes the parts of the full text. Without articles there are none.
@@ -154,13 +161,23 @@ impl TextWriter {
         if self.articles.rows().is_empty() {
             return Ok(());
         }
-        let index = match self.full.len() {
+        let (folder, index) = match self.full.len() {
             1 => self.full.remove(0),
-            _ => tantivy::indexer::merge_indices(&self.full, self.folder("all")?)
-                .map_err(unwritten)?,
+            _ => {
+                let folder = self.folder();
+                let indexes: Vec<Index> = self.full.iter().map(|(_, index)| index.clone()).collect();
+                let merged = merge_indices(&indexes, directory(&folder)?).map_err(unwritten)?;
+                (folder, merged)
+            }
         };
-        write_parts(&index, &self.articles, out)
+        write_parts(&index, &folder, &self.articles, out)
     }
+}
+
+/// A new folder as tantivy sees it.
+pub(super) fn directory(folder: &Path) -> Result<MmapDirectory> {
+    std::fs::create_dir(folder)?;
+    MmapDirectory::open(folder).map_err(|error| unwritten(error.into()))
 }
 
 /// What tantivy asks for at least.
@@ -197,31 +214,23 @@ impl Tokens<'_> {
 /// hot part.
 pub(super) fn write_parts(
     index: &Index,
+    folder: &Path,
     articles: &Articles,
     out: &mut BundleWriter,
 ) -> Result<()> {
     let metas = index.searchable_segment_metas().map_err(unwritten)?;
     let [segment] = &metas[..] else {
-        return Err(Fault::new(
-            FaultKind::Invalid,
-            "the full text was not merged into one segment",
-        ));
+        return Err(Fault::new(FaultKind::Invalid, "the full text was not merged into one segment"));
     };
-    let mut lengths = std::collections::HashMap::new();
-    for file in FILES {
-        let path = format!("{}.{file}", segment.id().uuid_string());
-        // Straight from its file: tantivy's reader would cut the footer off, which opening checks.
-        let slice = index
-            .directory()
-            .get_file_handle(Path::new(&path))
-            .map_err(|error| unwritten(error.into()))?;
-        let mut part = out.part(&part_name(file), Heat::Cold)?;
-        let len = slice.len();
-        for start in (0..len).step_by(COPY) {
-            let bytes = slice.read_bytes(start..(start + COPY).min(len))?;
-            std::io::Write::write_all(&mut part, &bytes)?;
-        }
-        lengths.insert(file, len);
+    let mut files = HashMap::new();
+    let mut lengths = HashMap::new();
+    for name in FILES {
+        // From the disk: tantivy's directory hands files out without the footer that it reads.
+        let mut file = File::open(folder.join(format!("{}.{name}", segment.id().uuid_string())))?;
+        let mut part = out.part(&part_name(name), Heat::Cold)?;
+        let len = std::io::copy(&mut file, &mut part)?;
+        lengths.insert(name, usize::try_from(len).unwrap_or(usize::MAX));
+        files.insert(name, file);
     }
     // Open it as a reader will until nothing is missing any more: what was, is hot.
     let shelf = Shelf::new(meta(articles.sections())?, lengths);
@@ -231,24 +240,19 @@ pub(super) fn write_parts(
         if !is_missing(&error) || missing.is_empty() {
             return Err(unwritten(error));
         }
-        for (file, range) in missing {
-            let path = format!("{}.{file}", segment.id().uuid_string());
-            let slice = index
-                .directory()
-                .get_file_handle(Path::new(&path))
-                .map_err(|error| unwritten(error.into()))?;
-            let bytes = slice.read_bytes(range.clone())?.to_vec();
-            shelf.keep(file, range.start, bytes.clone());
-            opening.push((file, range, bytes));
+        for (name, range) in missing {
+            let Some(file) = files.get_mut(name) else { continue };
+            let mut bytes = vec![0; range.len()];
+            file.seek(SeekFrom::Start(range.start as u64))?;
+            file.read_exact(&mut bytes)?;
+            shelf.keep(name, range.start, bytes.clone());
+            opening.push((name, range, bytes));
         }
     }
     out.whole(OPENING, Heat::Hot, &encode_opening(&opening))?;
     out.whole(ARTICLES, Heat::Hot, &articles.encode())?;
     Ok(())
 }
-
-/// Bytes copied at once.
-const COPY: usize = 1 << 20;
 
 /// A fault of tantivy's while writing; a full disk stays one.
 pub(super) fn unwritten(error: tantivy::TantivyError) -> Fault {
