@@ -33,6 +33,8 @@ use std::{
 };
 
 pub use content::{ByteStream, Content};
+#[cfg(feature = "build")]
+pub(crate) use content::STEP;
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
 pub use index::IndexOptions;
@@ -257,7 +259,7 @@ impl Vfs {
         &self.0.mounts[mount].bucket
     }
 
-    fn entry(&self, mount: usize, object: Object) -> Entry {
+    pub(crate) fn entry(&self, mount: usize, object: Object) -> Entry {
         let path = self.0.table.join(mount, &crate::tree::encode(&object.key));
         Entry { mount, path, object }
     }
