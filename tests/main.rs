@@ -8,6 +8,8 @@ mod contract;
 mod faults;
 mod listing;
 mod loopback;
+#[cfg(feature = "publish")]
+mod publishing;
 mod reading;
 mod requests;
 mod scan;

@@ -1,4 +1,5 @@
-//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing here can write.
+//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing that reads can write: what
+//! writes an index is a type of its own, in `publish`.
 //!
 //! The obvious client asks HEAD before GET and trusts what a server says about its own pages.
 //! On object storage a round trip is the price and servers differ: [`Bucket`] can only list and
@@ -28,6 +29,8 @@ mod deadline;
 pub mod local;
 mod pages;
 mod permits;
+#[cfg(all(feature = "publish", any(feature = "s3", feature = "local")))]
+pub mod publish;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod unopened;
@@ -42,6 +45,10 @@ pub const MAX_GET: u64 = 8 << 20;
 
 /// The longest key S3 and R2 allow, in bytes.
 pub const MAX_KEY: usize = 1024;
+
+/// Where an index lies in a bucket, relative to the location's prefix: a prefix that is kept for
+/// it.
+pub const RESERVED: &str = ".r2vfs/";
 
 /// What [`Bucket::peek`] may be asked for.
 #[cfg(any(feature = "s3", feature = "local"))]
