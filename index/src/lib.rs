@@ -5,8 +5,16 @@
 //! and leaves every other object to be searched. It knows keys, versions and text; where its files
 //! lie is the business of a [`Source`].
 
+pub mod block;
+pub mod bundle;
+pub mod coding;
+pub mod docs;
 pub mod fault;
+pub mod pack;
 pub mod source;
 
+pub use bundle::{Bundle, Heat, Part};
+pub use docs::{Doc, Docs, Place, State, oid};
 pub use fault::{Fault, FaultKind, Result};
+pub use pack::PackReader;
 pub use source::{BoxFuture, FileRef, Source};
