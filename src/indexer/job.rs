@@ -23,11 +23,10 @@ use super::{
     crew::Crew,
     fault::told,
     feed::Judge,
-    forecast::Forecast,
     join::{Effort, join},
-    plan::Verdict,
     report::{Findings, Report},
     shard::Shard,
+    survey::Survey,
     tally::{Stop, Tally},
 };
 use crate::{
@@ -83,33 +82,34 @@ impl Job {
         Ok(Self { target, options, platform, vfs, op, tally, stop, findings: Arc::default() })
     }
 
-    /// Says what [`run`](Self::run) would do. Lists, and sends nothing else.
+    /// Compares the index with a fresh listing. Lists, and sends nothing else.
     ///
     /// # Errors
-    /// As [`run`](Self::run).
-    pub async fn forecast(&self) -> Result<Forecast> {
+    /// What listing fails with, and an index that cannot be read, unless a build would make it
+    /// anew.
+    pub async fn survey(&self) -> Result<Survey> {
         let known = match Store::at(&self.target.dir).open() {
             Ok(index) => Some(index),
             Err(fault) if self.begins_anew(fault.kind()) => None,
             Err(fault) => return Err(told(fault)),
         };
-        let mut forecast = Forecast::default();
+        let mut survey = Survey::default();
         let ranges = self.ranges(known.as_ref()).await?;
         let mut judge = Judge::new(self, known.as_ref(), &ranges);
         let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
         while let Some(entries) = walk.next().await? {
             for entry in entries {
-                match judge.judge(&entry).await {
-                    None => {}
-                    Some(Verdict::Held) => forecast.unchanged += 1,
-                    Some(_) => forecast.fetch(entry.object.size),
+                if let Some(verdict) = judge.judge(&entry).await {
+                    self.tally.list(1);
+                    survey.add(verdict, entry.object.size);
                 }
             }
         }
         if let (Some(known), Some(listed)) = (&known, walk.snapshot()) {
-            judge.each_gone(known, &listed, |_| forecast.gone += 1);
+            judge.each_gone(known, &listed, |_| survey.gone += 1);
         }
-        Ok(forecast.priced(self.op.call.meter.cost().list_requests))
+        let cost = self.op.call.meter.cost();
+        Ok(survey.priced(cost.list_requests))
     }
 
     /// Whether an index that cannot be used for this reason is no obstacle.

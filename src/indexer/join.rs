@@ -1,6 +1,10 @@
 //! Joins segments, as [`compaction`](super::compaction) decides.
 
-use r2vfs_index::{compact, index::Index, manifest::SegmentRef, store::Writer};
+use r2vfs_index::{
+    compact::{self, Merge},
+    manifest::SegmentRef,
+    store::Writer,
+};
 
 use super::{
     compaction::{Weight, next},
@@ -31,9 +35,13 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, stop: &Stop) -> Result<(
         let names: Vec<String> = joined.iter().map(|segment| segment.id.clone()).collect();
         let shard = joined.first().and_then(|first| first.shard);
         let shard = shard.filter(|shard| joined.iter().all(|s| s.shard == Some(*shard)));
-        let settings = writer.manifest().settings;
-        let mut segment =
-            compact::merge(&index, range, writer.path(), settings, effort.memory).map_err(told)?;
+        let merge = Merge {
+            settings: writer.manifest().settings,
+            memory: effort.memory,
+            oldest: range.start == 0,
+        };
+        let segments = &index.segments()[range];
+        let mut segment = compact::merge(segments, writer.path(), merge).map_err(told)?;
         segment.shard = shard;
         writer.commit(vec![segment], &names, None).map_err(told)?;
     }

@@ -9,7 +9,7 @@
 //!   when they are joined ([`compaction`])
 //! - [`Changes`](read_changes) and [`Shard`]: less than the whole bucket
 //! - [`Publishing`]: an index in the bucket, and its garbage
-//! - [`coverage`] and [`verify`]: what an index is worth
+//! - [`Job::survey`], [`standing`] and [`verify`]: what an index is worth
 //!
 //! Reached from the command line only; the sandbox knows nothing of it.
 
@@ -20,21 +20,25 @@ mod crew;
 mod fault;
 mod feed;
 mod fetch;
-mod forecast;
 mod job;
 mod join;
 mod plan;
+mod publishing;
 mod report;
 mod shard;
+mod standing;
+mod survey;
 mod tally;
 
 use std::path::PathBuf;
 
 pub use changes::{Change, read_changes};
-pub use forecast::Forecast;
 pub use job::{Job, JobOptions};
+pub use publishing::{Collected, Published, Publishing};
 pub use report::{Report, Unread};
 pub use shard::Shard;
+pub use standing::{Standing, standing};
+pub use survey::Survey;
 pub use tally::{Progress, Stop, Tally};
 
 use crate::{
