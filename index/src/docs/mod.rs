@@ -64,6 +64,11 @@ impl Doc {
     pub fn oid(&self) -> u64 {
         oid(&self.key, &self.etag)
     }
+
+    /// Stored bytes that its n-grams cover. What is stored encoded counts as it is stored.
+    pub fn covered_bytes(&self) -> u64 {
+        if self.state.has(State::GRAMS) { self.nul.unwrap_or(self.size).min(self.size) } else { 0 }
+    }
 }
 
 /// Where a text is in the pack.
