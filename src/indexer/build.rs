@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     bucket::MAX_GET,
-    error::{Error, Kind, Result},
+    error::{Kind, Result},
     vfs::{Haystack, from_io},
 };
 

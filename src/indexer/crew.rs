@@ -1,9 +1,6 @@
 //! The workers of a job: batches are fetched side by side and built on all cores.
 
-use std::{
-    mem,
-    sync::{Arc, Mutex},
-};
+use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use r2vfs_index::{

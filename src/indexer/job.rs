@@ -30,7 +30,7 @@ use super::{
     tally::{Stop, Tally},
 };
 use crate::{
-    error::{Error, Result},
+    error::Result,
     platform::Platform,
     vfs::{Budget, Op, Scope, Vfs},
 };

@@ -5,8 +5,6 @@
 //! same work; every machine lists for itself and finds the same bounds. Keys written meanwhile may
 //! fall between two shares: the next update finds them.
 
-use std::ops::{Bound, RangeBounds};
-
 use crate::error::{Error, Kind, Result};
 
 /// The most shares of one bucket.
@@ -83,9 +81,8 @@ pub(super) struct KeyRange {
 
 impl KeyRange {
     pub(super) fn contains(&self, key: &str) -> bool {
-        let from = self.from.as_deref().map_or(Bound::Unbounded, Bound::Included);
-        let to = self.to.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
-        (from, to).contains(key)
+        self.from.as_deref().is_none_or(|from| from <= key)
+            && self.to.as_deref().is_none_or(|to| key < to)
     }
 }
 
