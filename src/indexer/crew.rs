@@ -68,7 +68,7 @@ impl<'j> Crew<'j> {
             findings: job.findings.clone(),
         };
         let fetcher =
-            Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), stop: job.stop.clone() };
+            Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), halt: job.halt.clone() };
         Self {
             job,
             store,
@@ -139,7 +139,7 @@ impl<'j> Crew<'j> {
             None => Ok(false),
             Some(Some(Ok(()))) => Ok(true),
             Some(failed) => {
-                self.fetcher.stop.ask();
+                self.fetcher.halt.ask();
                 Err(failed.and_then(Result::err).unwrap_or_else(broken))
             }
         }
@@ -165,7 +165,7 @@ impl<'j> Crew<'j> {
         report: &mut Report,
     ) -> Result<()> {
         self.end().await?;
-        if keys.is_empty() || self.job.stop.asked() {
+        if keys.is_empty() || self.job.halt.asked() {
             return Ok(());
         }
         report.gone = keys.len() as u64;

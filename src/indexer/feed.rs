@@ -141,7 +141,7 @@ impl Job {
         let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
         while let Some(entries) = walk.next().await? {
             for entry in entries {
-                if self.stop.asked() {
+                if self.halt.asked() {
                     return Ok(None);
                 }
                 if let Some(verdict) = judge.judge(&entry).await {
@@ -195,7 +195,7 @@ impl Job {
         // In the order of their keys, which segments need.
         let mut looks = pin!(looks.buffered(LOOKS));
         while let Some(look) = looks.next().await {
-            if self.stop.asked() {
+            if self.halt.asked() {
                 return Ok(());
             }
             let (key, held, entry, covered) = look?;

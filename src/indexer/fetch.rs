@@ -14,7 +14,7 @@ use futures_util::{
 };
 use tokio::sync::mpsc;
 
-use super::tally::Stop;
+use super::tally::Halt;
 use crate::{
     bucket::MAX_GET,
     cache::Use,
@@ -71,7 +71,7 @@ pub(super) enum Item {
 pub(super) struct Fetcher {
     pub(super) vfs: Vfs,
     pub(super) op: Op,
-    pub(super) stop: Arc<Stop>,
+    pub(super) halt: Arc<Halt>,
 }
 
 impl Fetcher {
@@ -80,12 +80,12 @@ impl Fetcher {
     pub(super) async fn pump(self, batch: Vec<Entry>, items: mpsc::UnboundedSender<Item>) {
         let fetches = stream::iter(batch).map(|entry| self.fetch(entry)).buffered(SIDE_BY_SIDE);
         let mut fetches = pin!(fetches);
-        let mut stop = pin!(self.stop.wait());
+        let mut halt = pin!(self.halt.wait());
         let platform = self.vfs.platform().clone();
         let mut due = pin!(platform.sleep(COMMIT_EVERY));
         let mut uncommitted = false;
         loop {
-            let next = select(fetches.next(), select(stop.as_mut(), due.as_mut()));
+            let next = select(fetches.next(), select(halt.as_mut(), due.as_mut()));
             let sent = match next.await {
                 Either::Left((Some(Ok(fetched)), _)) => {
                     uncommitted = true;

@@ -27,7 +27,7 @@ use super::{
     report::{Findings, Report},
     shard::Shard,
     survey::Survey,
-    tally::{Stop, Tally},
+    tally::{Halt, Tally},
 };
 use crate::{
     error::Result,
@@ -61,12 +61,12 @@ pub struct Job {
     pub(super) vfs: Vfs,
     pub(super) op: Op,
     pub(super) tally: Arc<Tally>,
-    pub(super) stop: Arc<Stop>,
+    pub(super) halt: Arc<Halt>,
     pub(super) findings: Arc<Findings>,
 }
 
 impl Job {
-    /// A run that `stop` ends early, and that `tally` shows.
+    /// A run that `halt` ends early, and that `tally` shows.
     ///
     /// # Errors
     /// What the mount is refused for.
@@ -74,12 +74,12 @@ impl Job {
         target: Target,
         options: JobOptions,
         platform: &Platform,
-        (tally, stop): (Arc<Tally>, Arc<Stop>),
+        (tally, halt): (Arc<Tally>, Arc<Halt>),
     ) -> Result<Self> {
         let vfs = target.vfs(platform)?;
         let op = vfs.op(Budget { time: options.time, ..Budget::default() });
         let platform = platform.clone();
-        Ok(Self { target, options, platform, vfs, op, tally, stop, findings: Arc::default() })
+        Ok(Self { target, options, platform, vfs, op, tally, halt, findings: Arc::default() })
     }
 
     /// Compares the index with a fresh listing. Lists, and sends nothing else.
@@ -140,10 +140,10 @@ impl Job {
         let ended = crew.end().await;
         let listed_at = fed?;
         ended?;
-        if !self.stop.asked() {
+        if !self.halt.asked() {
             self.close(store.clone(), listed_at, &mut report).await?;
         }
-        report.interrupted = self.stop.asked();
+        report.interrupted = self.halt.asked();
         self.tell(&lock(&store), &mut report);
         Ok(report)
     }
@@ -197,8 +197,8 @@ impl Job {
             one: false,
             memory: super::crew::text_memory(self.options.memory, 1),
         };
-        let stop = self.stop.clone();
-        let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &stop)).await;
+        let halt = self.halt.clone();
+        let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &halt)).await;
         self.tally.merge(false);
         match joined {
             Some(Ok(())) => Ok(()),

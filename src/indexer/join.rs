@@ -1,15 +1,18 @@
 //! Joins segments, as [`compaction`](super::compaction) decides.
 
 use r2vfs_index::{
+    FaultKind,
     compact::{self, Merge},
     manifest::SegmentRef,
-    store::Writer,
+    store::{Store, Writer},
 };
 
 use super::{
+    Target,
     compaction::{Weight, next},
+    crew::text_memory,
     fault::told,
-    tally::Stop,
+    tally::Halt,
 };
 use crate::error::Result;
 
@@ -25,8 +28,8 @@ pub(super) struct Effort {
 }
 
 /// Joins until nothing is due, one commit each.
-pub(super) fn join(writer: &mut Writer, effort: Effort, stop: &Stop) -> Result<()> {
-    while !stop.asked() {
+pub(super) fn join(writer: &mut Writer, effort: Effort, halt: &Halt) -> Result<()> {
+    while !halt.asked() {
         let index = writer.store().open().map_err(told)?;
         let weights: Vec<Weight> = index.manifest().segments.iter().map(weigh).collect();
         let live = index.live().count() as u64;
@@ -50,4 +53,29 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, stop: &Stop) -> Result<(
 
 fn weigh(segment: &SegmentRef) -> Weight {
     Weight { text: segment.text_bytes, docs: segment.docs.into() }
+}
+
+/// Joins all segments of an index into one. Blocks.
+///
+/// # Errors
+/// [`Kind::NotFound`](crate::Kind::NotFound) where there is no index, and what writing fails with.
+pub fn compact(target: &Target, memory: u64, halt: &Halt) -> Result<()> {
+    let store = Store::at(&target.dir);
+    // Before the lock, which makes the directory.
+    let settings = store.manifest().map_err(told)?.settings;
+    let mut writer = store.lock(Some(&target.origin()), settings).map_err(told)?;
+    let effort = Effort { built: true, one: true, memory: text_memory(memory, 1) };
+    join(&mut writer, effort, halt)
+}
+
+/// Deletes the index of a target. Whether there was one.
+///
+/// # Errors
+/// [`Kind::Unavailable`](crate::Kind::Unavailable) while another process writes it, and what
+/// deleting fails with.
+pub fn remove(target: &Target) -> Result<bool> {
+    let store = Store::at(&target.dir);
+    let was = !matches!(store.manifest(), Err(fault) if fault.kind() == FaultKind::Missing);
+    store.remove().map_err(told)?;
+    Ok(was)
 }

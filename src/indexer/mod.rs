@@ -34,12 +34,13 @@ use std::path::PathBuf;
 
 pub use changes::{Change, read_changes};
 pub use job::{Job, JobOptions};
+pub use join::{compact, remove};
 pub use publishing::{Collected, Published, Publishing};
 pub use report::{Report, Unread};
 pub use shard::Shard;
 pub use standing::{Standing, standing};
 pub use survey::Survey;
-pub use tally::{Progress, Stop, Tally};
+pub use tally::{Progress, Halt, Tally};
 
 use crate::{
     cache::{Cache, CacheOptions},

@@ -96,12 +96,12 @@ impl Tally {
 
 /// Asks a job to commit what it has and end.
 #[derive(Debug, Default)]
-pub struct Stop {
+pub struct Halt {
     asked: AtomicBool,
     told: Notify,
 }
 
-impl Stop {
+impl Halt {
     /// Asks.
     pub fn ask(&self) {
         self.asked.store(true, SeqCst);
