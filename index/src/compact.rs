@@ -93,7 +93,7 @@ fn merge_grams(segments: &[Segment], plan: &Plan, out: &mut BundleWriter) -> Res
         .zip(&plan.numbers)
         .filter_map(|(segment, numbers)| Some((segment.grams()?.clone(), numbers.clone())))
         .collect();
-    crate::standin::merge_grams(&inputs, out)
+    crate::gram::merge(&inputs, out)
 }
 
 fn merge_text(

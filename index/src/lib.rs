@@ -12,6 +12,7 @@ pub mod coding;
 pub mod compact;
 pub mod docs;
 pub mod fault;
+pub mod gram;
 pub mod index;
 pub mod manifest;
 pub mod pack;

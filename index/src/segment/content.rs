@@ -12,10 +12,10 @@ use bytes::Bytes;
 use crate::{
     docs::{Doc, State},
     fault::{Fault, FaultKind, Result},
+    gram::{Extractor, Grams},
     manifest::Settings,
     pack::MAX_TEXT,
     segment::long::LongText,
-    standin::{Extractor, Grams},
     standin::{Section, sections},
 };
 

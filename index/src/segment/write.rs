@@ -6,10 +6,10 @@ use crate::{
     bundle::BundleWriter,
     docs::{DocsWriter, State},
     fault::Result,
+    gram::GramWriter,
     manifest::{SegmentRef, Settings, file_name},
     pack::PackWriter,
     segment::{NewDoc, Prepared, Preparer},
-    standin::GramWriter,
     standin::TextWriter,
     store::fresh_id,
 };
