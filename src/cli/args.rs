@@ -12,6 +12,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(super) mod grep;
+pub(super) mod index;
 mod values;
 
 pub(super) use values::{bytes, freshness, seconds, unescape};
@@ -79,6 +80,9 @@ pub(super) enum Command {
     Grep(Box<With<grep::Grep>>),
     /// Rank the articles that answer a question (needs an index; a small bucket gets one at once)
     Search(With<Search>),
+    /// Make, publish and check an index of the bucket
+    #[command(subcommand)]
+    Index(index::Index),
     /// Check endpoint, credentials, permissions and clock, and say what is wrong
     Doctor(With<Doctor>),
     /// Run one tool with JSON arguments and print its JSON answer
@@ -331,6 +335,7 @@ pub(super) fn parse(
         Command::Glob(with) => std::mem::take(&mut with.common),
         Command::Grep(with) => std::mem::take(&mut with.common),
         Command::Search(with) => std::mem::take(&mut with.common),
+        Command::Index(index) => index.take_common(),
         Command::Doctor(with) => std::mem::take(&mut with.common),
         Command::Tool(with) => std::mem::take(&mut with.common),
         Command::Completions(_) | Command::Man => Common::default(),

@@ -20,6 +20,7 @@ pub(super) mod cat;
 pub(super) mod doctor;
 pub(super) mod glob;
 pub(super) mod grep;
+pub(super) mod index;
 pub(super) mod ls;
 pub(super) mod man;
 pub(super) mod read;

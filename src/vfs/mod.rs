@@ -35,6 +35,10 @@ use std::{
 };
 
 pub use content::{ByteStream, Content};
+#[cfg(feature = "build")]
+pub(crate) use content::STEP;
+#[cfg(feature = "build")]
+pub(crate) use haystack::from_io;
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
 pub use index::IndexOptions;
