@@ -347,6 +347,37 @@ async fn no_more_is_under_way_at_once_than_the_pool_allows(world: World) {
     }
 }
 
+async fn a_peek_tells_the_version_and_all_bytes_or_that_nothing_is_there(world: World) {
+    world.fill([("a/small.json", "0123456789"), ("a/empty", "")]).await;
+    let bucket = open(&world);
+    let call = Call::default();
+    for (key, max) in [("a/small.json", 10), ("a/small.json", MAX_GET), ("a/empty", 1)] {
+        let (object, bytes) = bucket.peek(&call, key, max).await.expect("a peek").expect("there");
+        assert_eq!(object, one(&bucket, key).await, "as it is listed");
+        assert_eq!(bytes.to_vec(), whole_or_nothing(&bucket, &object).await);
+    }
+    for absent in ["a/none", "a", "none/at/all"] {
+        assert!(bucket.peek(&call, absent, 10).await.expect("a peek").is_none(), "{absent}");
+    }
+    let cost = call.meter.cost();
+    // An empty object has no range, which costs a second get of S3.
+    assert!((6..=7).contains(&cost.get_requests), "{cost:?}");
+    assert_eq!((cost.list_requests, cost.bytes_fetched, cost.retries), (0, 20, 0));
+
+    let call = Call::default();
+    let error = bucket.peek(&call, "a/small.json", 9).await.expect_err("one byte too long");
+    assert_eq!(error.kind(), Kind::TooLarge);
+    assert!(call.meter.cost().bytes_fetched <= 9);
+    for max in [0, MAX_GET + 1] {
+        let error = bucket.peek(&call, "a/small.json", max).await.expect_err("no such bound");
+        assert_eq!(error.kind(), Kind::InvalidArgument);
+    }
+}
+
+async fn whole_or_nothing(bucket: &Arc<dyn Bucket>, object: &Object) -> Vec<u8> {
+    if object.size == 0 { Vec::new() } else { whole(bucket, object).await }
+}
+
 macro_rules! over_every_kind {
     ($($test:ident,)*) => {
         over_every_kind!(loopback: $($test,)*);
@@ -382,5 +413,6 @@ over_every_kind! {
     a_prefix_in_the_location_is_the_root,
     what_was_done_is_counted,
     nothing_is_sent_after_the_deadline,
+    a_peek_tells_the_version_and_all_bytes_or_that_nothing_is_there,
     no_more_is_under_way_at_once_than_the_pool_allows,
 }

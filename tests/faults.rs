@@ -371,3 +371,47 @@ async fn five_percent_of_everything_costs_no_byte_and_few_requests() {
     assert_eq!(counts.gets, 600 + hits);
     assert!(counts.gets <= 690, "{counts:?}");
 }
+
+#[tokio::test]
+async fn a_peek_is_mended_as_a_get_is_and_refused_by_its_right_name() {
+    let setting = Setting::new().await;
+    let content: Vec<u8> = (0..200_000_u32).map(|n| (n % 251) as u8).collect();
+    setting.store.put("k", content.clone());
+    let peek = |key: &'static str, max| setting.bucket.peek(&setting.call, key, max);
+    for (name, fault) in passing() {
+        setting.server.reset();
+        let before = setting.call.meter.cost();
+        setting.server.faults().add(Rule::gets(fault).times(1));
+        let (object, bytes) = peek("k", 1 << 20).await.expect(name).expect("it is there");
+        assert_eq!((object.size, bytes.to_vec()), (200_000, content.clone()), "{name}");
+        let cost = setting.call.meter.cost();
+        assert_eq!(cost.get_requests - before.get_requests, 2, "{name}");
+        assert_eq!(cost.retries - before.retries, 1, "{name}");
+        setting.server.faults().clear();
+    }
+
+    setting.server.reset();
+    let error = peek("k", 1_000).await.expect_err("too long");
+    assert_eq!(error.kind(), Kind::TooLarge);
+    harmless(&error);
+    assert!(setting.server.quiet().await);
+    assert!(setting.server.counts().bytes <= 1_000, "no more was sent than asked for");
+    for (fault, kind) in [
+        (Fault::forbidden("AccessDenied"), Kind::Forbidden),
+        (Fault::Html(200), Kind::Protocol),
+        (Fault::Error { status: 404, code: "NoSuchBucket", retry_after: None }, Kind::NoBucket),
+        (Fault::WrongContentRange, Kind::Protocol),
+        (Fault::LongBody, Kind::Undecodable),
+        (Fault::ShortBody, Kind::Undecodable),
+    ] {
+        setting.server.faults().add(Rule::gets(fault.clone()));
+        let error = peek("k", 1 << 20).await.expect_err("a fault");
+        assert_eq!(error.kind(), kind, "{fault:?}: {error}");
+        harmless(&error);
+        setting.server.faults().clear();
+    }
+    // Servers that ignore the range: what fits is taken, of what does not no byte is waited for.
+    setting.server.faults().quirk(Quirk::IgnoreRange);
+    assert!(peek("k", 200_000).await.expect("it fits").is_some());
+    assert_eq!(peek("k", 199_999).await.expect_err("too long").kind(), Kind::TooLarge);
+}

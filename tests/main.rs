@@ -8,11 +8,15 @@ mod contract;
 mod faults;
 mod listing;
 mod loopback;
+#[cfg(feature = "publish")]
+mod publishing;
 mod reading;
+mod relisting;
 mod requests;
 mod scan;
 mod search;
 mod semantics;
+mod toolset;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.

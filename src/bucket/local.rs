@@ -32,7 +32,7 @@ use bytes::Bytes;
 
 use super::{
     Bucket, BucketId, Call, ETag, GetRequest, Got, Headers, ListPage, ListRequest, MAX_GET,
-    MAX_KEY, Meter, Object, Permits, deadline::within, percent,
+    MAX_KEY, Meter, Object, PEEK_BOUNDS, Permits, deadline::within, longer, percent,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -184,6 +184,23 @@ impl Bucket for LocalBucket {
             Ok(Got { bytes, headers: Arc::new(Headers::default()) })
         })
     }
+
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
+        let (call, key) = (call.clone(), key.to_owned());
+        Box::pin(async move {
+            self.in_time(&call)?;
+            let seen = self.job(&call, Meter::get, move |root| root.peek(key, max)).await?;
+            if let Some((object, _)) = &seen {
+                call.meter.received(object.size);
+            }
+            Ok(seen)
+        })
+    }
 }
 
 impl Root {
@@ -251,6 +268,31 @@ impl Root {
         Ok(Bytes::from(bytes))
     }
 
+    fn peek(&self, key: String, max: u64) -> Result<Option<(Object, Bytes)>> {
+        if !PEEK_BOUNDS.contains(&max) {
+            return Err(Error::new(Kind::InvalidArgument, "the bound of a peek is out of bounds")
+                .hint("ask for 1 byte to 8 MiB"));
+        }
+        let mut file = match self.file(&key) {
+            Ok(file) => file,
+            Err(error) if walk::gone(&error) => return Ok(None),
+            Err(error) => return Err(of_a_file(error)),
+        };
+        let metadata = file.metadata().map_err(of_a_file)?;
+        if !metadata.is_file() {
+            return Ok(None);
+        }
+        if metadata.len() > max {
+            return Err(longer(max, Some(metadata.len())));
+        }
+        let mut bytes = vec![0; metadata.len() as usize];
+        file.read_exact(&mut bytes).map_err(of_a_file)?;
+        if etag(&file.metadata().map_err(of_a_file)?) != etag(&metadata) {
+            return Err(changed());
+        }
+        Ok(Some((object(key, &metadata), Bytes::from(bytes))))
+    }
+
     /// Opens the file of a key. Links are resolved first and the result must be inside the root;
     /// what is swapped between that and the opening has another inode than the ETag says.
     fn file(&self, key: &str) -> io::Result<File> {
@@ -301,7 +343,7 @@ impl Token {
 }
 
 /// Hex of device, inode, size, and mtime and ctime in nanoseconds since the Unix epoch.
-fn etag(metadata: &Metadata) -> ETag {
+pub(super) fn etag(metadata: &Metadata) -> ETag {
     let size = metadata.len();
     #[cfg(unix)]
     let (device, inode, modified, changed) = {
@@ -334,7 +376,7 @@ fn times(etag: &ETag) -> Option<(i128, i128)> {
 }
 
 /// The object of a file.
-fn object(key: String, metadata: &Metadata) -> Object {
+pub(super) fn object(key: String, metadata: &Metadata) -> Object {
     let modified = metadata.modified().ok().map(|time| match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),

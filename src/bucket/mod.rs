@@ -1,9 +1,10 @@
-//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing here can write.
+//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing that reads can write: what
+//! writes an index is a type of its own, in `publish`.
 //!
 //! The obvious client asks HEAD before GET and trusts what a server says about its own pages.
 //! On object storage a round trip is the price and servers differ: [`Bucket`] can only list and
 //! get, every get is pinned to the ETag of the listing, and [`Pages`] checks what a listing
-//! promises before anything is built on it.
+//! promises before anything is built on it; [`Ranges`] does so for several parts of one at once.
 
 use std::{
     fmt,
@@ -28,12 +29,16 @@ mod deadline;
 pub mod local;
 mod pages;
 mod permits;
+#[cfg(all(feature = "publish", any(feature = "s3", feature = "local")))]
+pub mod publish;
+mod ranges;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod unopened;
 
 pub use pages::{ListingNotes, Pages};
 pub use permits::{Permit, Permits};
+pub use ranges::{Milestones, Ranges};
 pub use unopened::Unopened;
 
 /// The most bytes one get may ask for: 8 MiB, the part size that S3 clients settled on
@@ -42,6 +47,23 @@ pub const MAX_GET: u64 = 8 << 20;
 
 /// The longest key S3 and R2 allow, in bytes.
 pub const MAX_KEY: usize = 1024;
+
+/// Where an index lies in a bucket, relative to the location's prefix: a prefix that is kept for
+/// it.
+pub const RESERVED: &str = ".r2vfs/";
+
+/// What [`Bucket::peek`] may be asked for.
+#[cfg(any(feature = "s3", feature = "local"))]
+const PEEK_BOUNDS: std::ops::RangeInclusive<u64> = 1..=MAX_GET;
+
+/// What [`Bucket::peek`] says of an object that is longer than `max`.
+#[cfg(any(feature = "s3", feature = "local"))]
+fn longer(max: u64, size: Option<u64>) -> crate::error::Error {
+    let size = size.map_or_else(|| "more".to_owned(), |size| size.to_string());
+    let what = format!("the object has {size} bytes where at most {max} are expected");
+    crate::error::Error::new(crate::error::Kind::TooLarge, what)
+        .hint("it is not what it is taken for: look at what wrote it")
+}
 
 /// The version of an object, as the server spells it but without quotes. Opaque.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -223,6 +245,20 @@ pub trait Bucket: MaybeSend + MaybeSync + std::fmt::Debug {
     ///
     /// [`Kind::Changed`]: crate::error::Kind::Changed
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>>;
+
+    /// A small object that no listing has told of, whole, with the version that it is: one get
+    /// (two for an object of no bytes). `None` where there is none. Counts as a get.
+    ///
+    /// `max` is 1 to [`MAX_GET`]; no more bytes than that are asked for. Fails with
+    /// [`Kind::TooLarge`] when the object is longer.
+    ///
+    /// [`Kind::TooLarge`]: crate::error::Kind::TooLarge
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>>;
 }
 
 /// See [`Bucket::id`].

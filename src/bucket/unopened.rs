@@ -4,6 +4,8 @@
 //! that it is wrong. [`Unopened`] stands in its place and answers whatever is asked of it with the
 //! error that the opening failed with.
 
+use bytes::Bytes;
+
 use super::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Object};
 use crate::{
     error::{Error, Result},
@@ -39,6 +41,10 @@ impl Bucket for Unopened {
     }
 
     fn get(&self, _: &Call, _: GetRequest) -> BoxFuture<'_, Result<Got>> {
+        Box::pin(std::future::ready(Err(self.0.clone())))
+    }
+
+    fn peek(&self, _: &Call, _: &str, _: u64) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
         Box::pin(std::future::ready(Err(self.0.clone())))
     }
 }

@@ -78,6 +78,15 @@ impl Bucket for Fake {
         Box::pin(async { Ok(ListPage::default()) })
     }
 
+    fn peek(
+        &self,
+        _call: &Call,
+        _key: &str,
+        _max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
+        Box::pin(async { Ok(None) })
+    }
+
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
         struct Running<'a>(&'a AtomicUsize);
         impl Drop for Running<'_> {

@@ -6,6 +6,8 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
+
 use super::{Op, Vfs};
 use crate::{
     bucket::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Object},
@@ -22,7 +24,11 @@ struct Purse {
 impl Vfs {
     /// The bucket of `mount` for `op`: it sends only what the budget allows.
     pub(super) fn bucket_for(&self, op: &Op, mount: usize) -> Arc<dyn Bucket> {
-        self.purse(op, self.bucket(mount).clone())
+        let bucket = self.purse(op, self.bucket(mount).clone());
+        #[cfg(feature = "index")]
+        let bucket =
+            Arc::new(super::veil::Veil { bucket, vfs: self.clone(), op: op.clone(), mount });
+        bucket
     }
 
     /// The same for any bucket.
@@ -57,6 +63,18 @@ impl Bucket for Purse {
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
         match self.op.allow_request() {
             Ok(()) => self.bucket.get(call, request),
+            Err(error) => Box::pin(std::future::ready(Err(error))),
+        }
+    }
+
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
+        match self.op.allow_request() {
+            Ok(()) => self.bucket.peek(call, key, max),
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }

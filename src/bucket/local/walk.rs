@@ -352,6 +352,6 @@ fn inside(root: &Path, path: &Path) -> bool {
 }
 
 /// Another program deleted or replaced it meanwhile: no error, and nothing to list.
-fn gone(error: &io::Error) -> bool {
+pub(super) fn gone(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

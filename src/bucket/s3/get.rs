@@ -7,7 +7,10 @@
 
 use std::{sync::Arc, time::Duration};
 
-use aws_sdk_s3::operation::get_object::{GetObjectOutput, builders::GetObjectFluentBuilder};
+use aws_sdk_s3::operation::get_object::{
+    GetObjectError, GetObjectOutput, builders::GetObjectFluentBuilder,
+};
+use aws_smithy_runtime_api::client::{orchestrator::HttpResponse, result::SdkError};
 use aws_smithy_types::byte_stream::ByteStream;
 use bytes::Bytes;
 
@@ -22,15 +25,15 @@ use crate::{
 };
 
 /// Time to the first byte, and the base of the whole allowance.
-const BASE: Duration = Duration::from_secs(10);
+pub(super) const BASE: Duration = Duration::from_secs(10);
 
 /// The least throughput of one get, in bytes a second: a slow line shared by all permits of the
 /// pool, not a stalled connection.
-const LEAST: u64 = 10_000;
+pub(super) const LEAST: u64 = 10_000;
 
 /// The longest gap between two chunks: a connection that stalls is found long before the whole
 /// allowance has passed.
-const IDLE: Duration = Duration::from_secs(10);
+pub(super) const IDLE: Duration = Duration::from_secs(10);
 
 /// What has arrived so far, over all attempts.
 struct Body {
@@ -124,15 +127,24 @@ impl S3Bucket {
         request: &GetRequest,
         expected: &Expected<'_>,
     ) -> Result<GetObjectOutput, Failure> {
-        let key = format!("{}{}", self.root, request.object.key);
-        let blank = key.trim().is_empty();
-        let ask: GetObjectFluentBuilder = self
+        let ask = self
             .client
             .get_object()
             .bucket(&self.bucket)
             .if_match(format!("\"{}\"", request.object.etag.0))
             .set_range(expected.header());
-        let sent = if blank {
+        let sent = self.send_get(ask, &request.object.key).await;
+        sent.map_err(|error| errors::from_sdk(error, Asked::Bytes, self.now()))
+    }
+
+    /// Sends a get for a key relative to the root.
+    pub(super) async fn send_get(
+        &self,
+        ask: GetObjectFluentBuilder,
+        key: &str,
+    ) -> Result<GetObjectOutput, SdkError<GetObjectError, HttpResponse>> {
+        let key = format!("{}{key}", self.root);
+        if key.trim().is_empty() {
             // The SDK takes a key of nothing but white space for a missing one. It is given a
             // stand-in, and the path is put right before the request is signed.
             let path: String = key.bytes().map(|byte| format!("%{byte:02X}")).collect();
@@ -149,13 +161,12 @@ impl S3Bucket {
                 .await
         } else {
             ask.key(key).send().await
-        };
-        sent.map_err(|error| errors::from_sdk(error, Asked::Bytes, self.now()))
+        }
     }
 
     /// A success that does not fit is often an error document or a web page: look before blaming
     /// the object.
-    async fn explain(&self, output: GetObjectOutput, mismatch: Failure) -> Failure {
+    pub(super) async fn explain(&self, output: GetObjectOutput, mismatch: Failure) -> Failure {
         let foreign = output.e_tag.is_none();
         if !foreign {
             return mismatch;
@@ -292,7 +303,7 @@ impl<'a> Expected<'a> {
 }
 
 /// `bytes 0-9/100` as start, end (exclusive) and total.
-fn content_range(text: &str) -> Option<(u64, u64, u64)> {
+pub(super) fn content_range(text: &str) -> Option<(u64, u64, u64)> {
     let (range, total) = text.trim().strip_prefix("bytes ")?.split_once('/')?;
     let (start, last) = range.split_once('-')?;
     let number = |text: &str| text.trim().parse::<u64>().ok();

@@ -4,7 +4,8 @@
 //! bodies of any length, errors by operation. [`S3Bucket`] keeps of it what is hard (signatures,
 //! endpoints, XML) and does the rest itself: credentials in [`credentials`], the socket's side in
 //! [`wire`] and [`connection`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
-//! [`list`], bytes in [`get`].
+//! [`list`], bytes in [`get`], and in [`peek`] those of an object that nobody has listed.
+//! What writes an index, in `write` and `upload`, has a bucket of its own and is none.
 
 use std::{
     fmt,
@@ -18,6 +19,7 @@ use aws_sdk_s3::{
         StalledStreamProtectionConfig, retry::RetryConfig, timeout::TimeoutConfig,
     },
 };
+use bytes::Bytes;
 
 use super::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Object, Permits};
 use crate::{
@@ -32,11 +34,16 @@ pub(crate) mod diagnose;
 mod errors;
 mod get;
 mod list;
+mod peek;
 mod retry;
 #[cfg(test)]
 mod tests;
 mod trust;
+#[cfg(feature = "publish")]
+mod upload;
 mod wire;
+#[cfg(feature = "publish")]
+pub(super) mod write;
 
 /// A bucket, or the part of it below a prefix.
 pub struct S3Bucket {
@@ -151,5 +158,15 @@ impl Bucket for S3Bucket {
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
         let call = call.clone();
         Box::pin(async move { self.bytes(&call, &request).await })
+    }
+
+    fn peek(
+        &self,
+        call: &Call,
+        key: &str,
+        max: u64,
+    ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
+        let (call, key) = (call.clone(), key.to_owned());
+        Box::pin(async move { self.small(&call, &key, max).await })
     }
 }

@@ -8,9 +8,7 @@ use super::{
     footer::{DATA, Footer, again, argument, files, place},
     name,
 };
-use crate::sandbox::{
-    Answer, Envelope, Estimate, FileHits, GrepResult, HitLine, arguments::Given,
-};
+use crate::sandbox::{Answer, Envelope, Estimate, FileHits, GrepResult, HitLine, arguments::Given};
 
 /// One line, or each of those that a match spans.
 pub(in crate::sandbox) fn line(path: &str, hit: &HitLine) -> String {
