@@ -18,9 +18,11 @@ pub mod manifest;
 pub mod pack;
 pub mod segment;
 pub mod source;
+#[cfg(feature = "build")]
 mod standin;
 #[cfg(feature = "build")]
 pub mod store;
+pub mod verify;
 
 pub use bundle::{Bundle, Heat, Part};
 pub use docs::{Doc, Docs, Place, State, oid};
