@@ -8,7 +8,10 @@ mod contract;
 mod faults;
 mod listing;
 mod loopback;
+#[cfg(feature = "publish")]
+mod publishing;
 mod reading;
+mod relisting;
 mod requests;
 mod scan;
 mod search;

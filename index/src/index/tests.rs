@@ -72,7 +72,7 @@ fn update(writer: &mut Writer, docs: &BTreeMap<String, (u8, Found)>, settings: S
 fn compact(writer: &mut Writer, from: usize, to: usize, settings: Settings) {
     let index = writer.store().open().unwrap();
     let segments = &index.segments()[from..to];
-    let how = Merge { settings, memory: MEMORY, oldest: from == 0 };
+    let how = Merge { settings, oldest: from == 0 };
     let merged = merge(segments, writer.path(), how).unwrap();
     let ids: Vec<_> = segments.iter().map(|segment| segment.reference().id.clone()).collect();
     writer.commit(vec![merged], &ids, None).unwrap();

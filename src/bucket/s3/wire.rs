@@ -134,13 +134,14 @@ impl HttpConnector for Wire {
         // Cloudflare's edge compress or decompress what does not ask for its bytes as they are.
         request.headers_mut().insert("accept-encoding", "identity");
         let listing = request.uri().contains("list-type=2");
+        let writing = request.method() != "GET" || request.uri().contains("?uploads");
         let response = self.inner.call(request);
         let heard = self.heard.clone();
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
             heard.date.store(date(response.headers()).unwrap_or(0), Relaxed);
             let failed = !response.status().is_success();
-            if failed || listing {
+            if failed || listing || writing {
                 let (bound, whole) =
                     if failed { (LARGEST_ERROR, false) } else { (LARGEST_PAGE, true) };
                 let body = read(response.take_body(), bound, whole).await?;
