@@ -11,6 +11,7 @@ mod loopback;
 #[cfg(feature = "publish")]
 mod publishing;
 mod reading;
+mod relisting;
 mod requests;
 mod scan;
 mod search;

@@ -4,7 +4,7 @@
 //! The obvious client asks HEAD before GET and trusts what a server says about its own pages.
 //! On object storage a round trip is the price and servers differ: [`Bucket`] can only list and
 //! get, every get is pinned to the ETag of the listing, and [`Pages`] checks what a listing
-//! promises before anything is built on it.
+//! promises before anything is built on it; [`Ranges`] does so for several parts of one at once.
 
 use std::{
     fmt,
@@ -31,12 +31,14 @@ mod pages;
 mod permits;
 #[cfg(all(feature = "publish", any(feature = "s3", feature = "local")))]
 pub mod publish;
+mod ranges;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod unopened;
 
 pub use pages::{ListingNotes, Pages};
 pub use permits::{Permit, Permits};
+pub use ranges::{Milestones, Ranges};
 pub use unopened::Unopened;
 
 /// The most bytes one get may ask for: 8 MiB, the part size that S3 clients settled on

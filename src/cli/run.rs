@@ -150,6 +150,9 @@ impl Ready {
                 Command::Glob(with) => {
                     Box::pin(command::glob::run(sandbox, options, with.own, out))
                 }
+                Command::Search(with) => {
+                    Box::pin(command::search::run(sandbox, options, with.own, out))
+                }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
                 // Those that need no sandbox were run before.
                 Command::Grep(_)

@@ -16,7 +16,7 @@ use crate::{
     manifest::Settings,
     pack::MAX_TEXT,
     segment::long::LongText,
-    standin::{Section, sections},
+    text::{Section, sections},
 };
 
 /// A NUL this near to the start makes an object a binary one, which has no full text and is not

@@ -9,8 +9,8 @@ use crate::{
     gram::GramWriter,
     manifest::{SegmentRef, Settings, file_name},
     pack::PackWriter,
+    rank::TextWriter,
     segment::{NewDoc, Prepared, Preparer},
-    standin::TextWriter,
     store::fresh_id,
 };
 
@@ -39,7 +39,7 @@ impl SegmentWriter {
         let id = fresh_id();
         let mut out = BundleWriter::create(&dir.join(file_name(&id)))?;
         let pack = settings.pack.then(|| PackWriter::begin(&mut out)).transpose()?;
-        let text = settings.text.then(|| TextWriter::new(memory)).transpose()?;
+        let text = settings.text.then(|| TextWriter::new(dir, memory)).transpose()?;
         Ok(Self {
             id,
             out,
