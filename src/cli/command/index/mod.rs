@@ -193,7 +193,7 @@ impl Action {
                 published::publish(context, plan, to.as_ref(), *single, out).await
             }
             Self::Status { list } => proof::status(context, plan, *list, out).await,
-            Self::Verify { deep: _ } => Ok(()),
+            Self::Verify { deep } => proof::verify(context, plan, *deep, out, failures).await,
             Self::Compact => job::compact(context, plan, out).await,
             Self::Gc { to, grace, dry } => {
                 published::collect(context, plan, to.as_ref(), *grace, *dry, out).await
