@@ -29,6 +29,7 @@ mod shard;
 mod standing;
 mod survey;
 mod tally;
+mod verify;
 
 use std::path::PathBuf;
 
