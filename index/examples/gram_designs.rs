@@ -1,504 +1,576 @@
-//! Compares designs of n-grams.
+//! What designs of n-grams cost and how far they narrow, over a corpus and a list of queries:
+//!
+//! ```text
+//! cargo run --release -p r2vfs-index --example gram_designs -- CORPUS QUERIES.json
+//! ```
+//!
+//! First the design that was chosen, as it is written and read: sizes by part, speeds, and for
+//! each query the candidates and what was read of a new bundle. Then the ones that were not, in
+//! memory, with the same planner and the same list coding. What came out is in
+//! `docs/INDEX-NGRAMS.md`.
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a measuring program")]
+
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
 use grep_matcher::Matcher;
-use r2vfs_index::gram::{GAP, Need, fold, need};
-use regex_syntax::ParserBuilder;
-use std::collections::{HashMap, HashSet};
+use r2vfs_index::{
+    Bundle, FileRef,
+    bundle::{BundleWriter, Memory, at_once},
+    gram::{self, Candidates, Extractor, GramReader, GramWriter, Need, fold, need, plan},
+};
+use regex_syntax::{ParserBuilder, hir::Hir};
 
-fn wide(c: char) -> bool {
-    matches!(c as u32, 0x2E80..=0x2FDF | 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xF900..=0xFAFF | 0x20000..=0x3FFFF | 0xAC00..=0xD7A3)
-}
-const NONE: u64 = 0x1FFFFF;
-fn key(a: u64, b: u64, c: u64) -> u64 {
-    a << 42 | b << 21 | c
+struct Document {
+    bytes: Vec<u8>,
+    folded: Vec<char>,
 }
 
-fn tri(t: &[char], out: &mut Vec<u64>) {
-    for w in t.windows(3) {
-        if !w.contains(&GAP) {
-            out.push(key(w[0] as u64, w[1] as u64, w[2] as u64));
+struct Query {
+    id: String,
+    hir: Hir,
+    truth: Vec<u32>,
+    literal: bool,
+}
+
+fn main() {
+    let args: Vec<String> = std::env::args().collect();
+    let [_, corpus, queries] = &args[..] else {
+        eprintln!("gram_designs CORPUS QUERIES.json");
+        std::process::exit(2);
+    };
+    let documents = documents(Path::new(corpus));
+    let bytes: usize = documents.iter().map(|document| document.bytes.len()).sum();
+    println!("{} documents, {bytes} bytes", documents.len());
+    let queries = queries_of(Path::new(queries), &documents);
+    let words = words(&documents);
+
+    let (file, data) = build(&documents);
+    for kind in ["workload", "latin", "cyrillic", "kana", "han"] {
+        let some = if kind == "workload" { &queries } else { &words[kind] };
+        ask(kind, &file, &data, documents.len(), some, kind == "workload");
+    }
+
+    for design in designs(&documents) {
+        let index = Index::new(&documents, &design);
+        index.print_sizes(design.name, bytes, documents.len());
+        for together in [usize::MAX, 4, 3, 2, 1] {
+            let ratios = |some: &[Query]| {
+                let ratio = |query: &Query| {
+                    let count = index.candidates(&design, &query.hir, together, documents.len());
+                    (count, query.truth.len())
+                };
+                summary(some.iter().map(|query| (query.literal, ratio(query))))
+            };
+            let of_words: Vec<String> =
+                words.iter().map(|(kind, some)| format!("{kind} {}", ratios(some))).collect();
+            let label = if together == usize::MAX {
+                "all grams".to_owned()
+            } else {
+                format!("the {together} rarest")
+            };
+            println!("  {label}: workload {}; {}", ratios(&queries), of_words.join("; "));
         }
     }
 }
-fn tri_nonl(t: &[char], out: &mut Vec<u64>) {
-    for w in t.windows(3) {
-        if !w.contains(&GAP) && !w.contains(&'\n') {
-            out.push(key(w[0] as u64, w[1] as u64, w[2] as u64));
+
+/// All files below a directory, in the order of their paths.
+fn documents(root: &Path) -> Vec<Document> {
+    let mut directories = vec![root.to_owned()];
+    let mut paths: Vec<PathBuf> = Vec::new();
+    while let Some(directory) = directories.pop() {
+        for entry in std::fs::read_dir(directory).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() { directories.push(path) } else { paths.push(path) }
         }
     }
+    paths.sort();
+    let read = |path: &PathBuf| {
+        let bytes = std::fs::read(path).unwrap();
+        let folded = String::from_utf8_lossy(&bytes).chars().map(fold).collect();
+        Document { bytes, folded }
+    };
+    paths.iter().map(read).collect()
 }
-fn bytes_of(t: &[char]) -> Vec<Vec<u8>> {
-    t.split(|&c| c == GAP).map(|p| p.iter().collect::<String>().into_bytes()).collect()
-}
-fn btri(t: &[char], out: &mut Vec<u64>) {
-    for p in bytes_of(t) {
-        for w in p.windows(3) {
-            out.push(key(w[0] as u64, w[1] as u64, w[2] as u64));
+
+fn query(
+    id: &str,
+    pattern: &str,
+    insensitive: bool,
+    multiline: bool,
+    documents: &[Document],
+) -> Query {
+    let hir = ParserBuilder::new()
+        .multi_line(true)
+        .case_insensitive(insensitive)
+        .utf8(false)
+        .build()
+        .parse(pattern)
+        .unwrap();
+    let mut builder = grep_regex::RegexMatcherBuilder::new();
+    builder.multi_line(true).case_insensitive(insensitive);
+    if !multiline {
+        builder.line_terminator(Some(b'\n'));
+    }
+    let matcher = builder.build(pattern).unwrap();
+    let matches = |document: &Document| {
+        let text = document.bytes.strip_suffix(b"\n").unwrap_or(&document.bytes);
+        if multiline {
+            matcher.is_match(&document.bytes).unwrap()
+        } else {
+            text.split(|byte| *byte == b'\n').any(|line| matcher.is_match(line).unwrap())
         }
+    };
+    let truth = (0..).zip(documents).filter(|(_, d)| matches(d)).map(|(at, _)| at).collect();
+    let literal = has_literal(&need(&hir));
+    Query { id: id.to_owned(), hir, truth, literal }
+}
+
+/// Whether every match holds some known text, be it one character.
+fn has_literal(need: &Need) -> bool {
+    match need {
+        Need::All | Need::None | Need::Single(_) => false,
+        Need::Piece(_) => true,
+        Need::And(needs) => needs.iter().any(has_literal),
+        Need::Or(needs) => needs.iter().all(has_literal),
     }
 }
-fn mixed(t: &[char], out: &mut Vec<u64>, uni: bool, nl: bool) {
-    for i in 0..t.len() {
-        let a = t[i];
-        if a == GAP {
-            continue;
+
+fn queries_of(path: &Path, documents: &[Document]) -> Vec<Query> {
+    let json: serde_json::Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
+    let mut queries = Vec::new();
+    for entry in json["queries"].as_array().unwrap() {
+        let text = |name: &str| entry[name].as_str().unwrap();
+        let flag = |name: &str| entry[name].as_bool().unwrap();
+        let pattern = text("pattern");
+        let pattern =
+            if flag("fixed") { regex_syntax::escape(pattern) } else { pattern.to_owned() };
+        let id = text("id").trim_start_matches("otel-");
+        let query = query(id, &pattern, flag("case_insensitive"), flag("multiline"), documents);
+        let files = entry["files"].as_u64().unwrap();
+        if query.truth.len() as u64 != files {
+            println!("{id}: {} documents match, the list says {files}", query.truth.len());
         }
-        if uni && !a.is_ascii() {
-            out.push(key(a as u64, NONE, NONE));
-        }
-        let Some(&b) = t.get(i + 1) else { continue };
-        if b == GAP {
-            continue;
-        }
-        if wide(a) && wide(b) {
-            out.push(key(a as u64, b as u64, NONE));
-            continue;
-        }
-        let Some(&c) = t.get(i + 2) else { continue };
-        if c == GAP || wide(b) && wide(c) {
-            continue;
-        }
-        if !nl && (a == '\n' || b == '\n' || c == '\n') {
-            continue;
-        }
-        out.push(key(a as u64, b as u64, c as u64));
+        queries.push(query);
     }
+    queries
 }
-// sparse
-fn weight(a: char, b: char, w: &HashMap<(char, char), u32>) -> u64 {
-    let n = w.get(&(a, b)).copied().unwrap_or(0) as u64;
-    // rarer pairs weigh more, ties by hash
-    let h =
-        (a as u64).wrapping_mul(0x9E3779B97F4A7C15) ^ (b as u64).wrapping_mul(0xC2B2AE3D27D4EB4F);
-    (u64::from(u32::MAX) - n) << 20 | h >> 44
-}
-fn hash(p: &[char]) -> u64 {
-    let s: String = p.iter().collect();
-    s.bytes().fold(0xcbf29ce484222325u64, |h, b| (h ^ u64::from(b)).wrapping_mul(0x100000001b3))
-        & (1 << 40) - 1
-}
-const LONGEST: usize = 16;
-fn sparse_all(t: &[char], out: &mut Vec<u64>, w: &HashMap<(char, char), u32>) {
-    for p in t.split(|&c| c == GAP) {
-        if p.len() < 3 {
-            continue;
-        }
-        let ws: Vec<u64> = p.windows(2).map(|x| weight(x[0], x[1], w)).collect();
-        // gram from pair i to pair j when all between are lighter than both
-        for i in 0..ws.len() {
-            let mut max = 0;
-            for j in i + 1..ws.len().min(i + LONGEST) {
-                if max < ws[i].min(ws[j]) || j == i + 1 {
-                    out.push(hash(&p[i..j + 2]));
-                }
-                max = max.max(ws[j]);
-                if max > ws[i] {
-                    break;
-                }
+
+/// Words of the corpus by script, evenly over all that there are: what a person might look for.
+fn words(documents: &[Document]) -> BTreeMap<&'static str, Vec<Query>> {
+    let mut found: BTreeMap<&'static str, BTreeSet<String>> = BTreeMap::new();
+    for document in documents {
+        let text = String::from_utf8_lossy(&document.bytes);
+        let kind = |char: char| match char as u32 {
+            0x41..=0x5A | 0x61..=0x7A | 0xC0..=0x24F => "latin",
+            0x400..=0x4FF => "cyrillic",
+            0x30A1..=0x30FE => "kana",
+            0x4E00..=0x9FFF => "han",
+            _ => "",
+        };
+        let chars: Vec<char> = text.chars().collect();
+        for word in chars.chunk_by(|a, b| kind(*a) == kind(*b)) {
+            let kind = kind(word[0]);
+            let len = match kind {
+                "" => continue,
+                "han" => 2..=4,
+                "kana" => 3..=8,
+                _ => 5..=14,
+            };
+            if len.contains(&word.len()) {
+                found.entry(kind).or_default().insert(word.iter().collect());
             }
         }
     }
+    found
+        .into_iter()
+        .map(|(kind, words)| {
+            let step = words.len().div_ceil(200).max(1);
+            let queries = words.iter().step_by(step);
+            let queries =
+                queries.map(|w| query(w, &regex_syntax::escape(w), false, false, documents));
+            (kind, queries.collect())
+        })
+        .collect()
 }
-fn sparse_cover(p: &[char], out: &mut Vec<u64>, w: &HashMap<(char, char), u32>) {
-    // all maximal grams of the piece
-    if p.len() < 3 {
-        return;
+
+/// Writes the n-gram parts of all documents. Returns the bundle's file and bytes.
+fn build(documents: &[Document]) -> (FileRef, Vec<u8>) {
+    let bytes: usize = documents.iter().map(|document| document.bytes.len()).sum();
+    let rate = |time: Duration| bytes as f64 / 1e6 / time.as_secs_f64();
+    let percent = |part: u64| part as f64 * 100.0 / bytes as f64;
+    for _ in 0..2 {
+        let mut extractor = Extractor::new();
+        let start = Instant::now();
+        for document in documents {
+            extractor.feed(&document.bytes);
+            std::hint::black_box(extractor.finish());
+        }
+        println!("extracting alone: {:.0} MB/s", rate(start.elapsed()));
     }
-    let ws: Vec<u64> = p.windows(2).map(|x| weight(x[0], x[1], w)).collect();
-    let mut spans = vec![];
-    for i in 0..ws.len() {
-        let mut max = 0;
-        for j in i + 1..ws.len().min(i + LONGEST) {
-            if max < ws[i].min(ws[j]) || j == i + 1 {
-                spans.push((i, j));
+    let start = Instant::now();
+    let mut extractor = Extractor::new();
+    let mut writer = GramWriter::new();
+    let mut postings = 0;
+    for (at, document) in (0..).zip(documents) {
+        extractor.feed(&document.bytes);
+        let grams = extractor.finish();
+        if let gram::Grams::Distinct(grams) = &grams {
+            postings += grams.len();
+        }
+        writer.add(at, &grams);
+    }
+    let (added, memory) = (start.elapsed(), writer.memory());
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("grams.seg");
+    let mut out = BundleWriter::create(&path).unwrap();
+    writer.write(&mut out).unwrap();
+    let parts: Vec<(String, u64)> = out.parts().map(|(name, len)| (name.to_owned(), len)).collect();
+    let file = out.finish().unwrap();
+    println!(
+        "extracting and adding: {:.0} MB/s; with writing: {:.0} MB/s; {postings} postings, {:.1} MiB in memory",
+        rate(added),
+        rate(start.elapsed()),
+        memory as f64 / f64::from(1 << 20)
+    );
+    for (name, len) in &parts {
+        println!("  {name}: {len} bytes, {:.2} % of the text", percent(*len));
+    }
+    println!("  together {:.2} % of the text", percent(parts.iter().map(|part| part.1).sum()));
+    (file, std::fs::read(&path).unwrap())
+}
+
+/// Puts each query to a bundle that was just opened.
+fn ask(kind: &str, file: &FileRef, data: &[u8], docs: usize, queries: &[Query], each: bool) {
+    let memory = Arc::new(Memory::new());
+    memory.put(&file.name, data.to_vec());
+    let mut counts = Vec::new();
+    let (mut requests, mut read, mut rounds) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut planning, mut answering) = (Vec::new(), Vec::new());
+    for query in queries {
+        let bundle = at_once(Bundle::open(memory.clone(), file.clone())).unwrap();
+        let reader = GramReader::open(&bundle).unwrap().unwrap();
+        let before = memory.reads();
+        let start = Instant::now();
+        let planned = plan(&query.hir);
+        planning.push(start.elapsed());
+        let start = Instant::now();
+        let candidates = at_once(reader.candidates(&planned, docs as u32)).unwrap();
+        answering.push(start.elapsed());
+        let after = memory.reads();
+        let count = match &candidates {
+            Candidates::All => docs,
+            Candidates::Docs(documents) => {
+                let missed = query.truth.iter().find(|d| documents.binary_search(d).is_err());
+                assert_eq!(missed, None, "{} was left out", query.id);
+                documents.len()
             }
-            max = max.max(ws[j]);
-            if max > ws[i] {
+        };
+        if each {
+            println!(
+                "  {} {}{count} of {docs} for {}: {} grams, {} rounds, {} ranges, {} KiB",
+                query.id,
+                if candidates == Candidates::All { "ALL " } else { "" },
+                query.truth.len(),
+                planned.size(),
+                after.calls - before.calls,
+                after.ranges - before.ranges,
+                (after.bytes - before.bytes) >> 10
+            );
+        }
+        requests.push(after.ranges - before.ranges);
+        read.push(after.bytes - before.bytes);
+        rounds.push(after.calls - before.calls);
+        counts.push((query.literal, (count, query.truth.len())));
+    }
+    println!(
+        "{kind}: {}; median and most: {:?} rounds, {:?} ranges, {:?} bytes; planning {:?}, answering {:?}",
+        summary(counts.into_iter()),
+        middle_and_most(rounds),
+        middle_and_most(requests),
+        middle_and_most(read),
+        middle_and_most(planning),
+        middle_and_most(answering)
+    );
+}
+
+fn middle_and_most<T: Ord + Copy>(mut values: Vec<T>) -> (T, T) {
+    values.sort_unstable();
+    (values[values.len() / 2], values[values.len() - 1])
+}
+
+/// Candidates a true match, of the queries that have a literal and matches.
+fn summary(counts: impl Iterator<Item = (bool, (usize, usize))>) -> String {
+    let mut ratios: Vec<f64> = counts
+        .filter(|(literal, (_, truth))| *literal && *truth > 0)
+        .map(|(_, (count, truth))| count as f64 / truth as f64)
+        .collect();
+    ratios.sort_by(f64::total_cmp);
+    if ratios.is_empty() {
+        return "none".to_owned();
+    }
+    format!(
+        "of {}: median {:.2}, mean {:.2}, 90 % below {:.2}",
+        ratios.len(),
+        ratios[ratios.len() / 2],
+        ratios.iter().sum::<f64>() / ratios.len() as f64,
+        ratios[ratios.len() * 9 / 10]
+    )
+}
+
+type Grams<'a> = Box<dyn Fn(&[char], &mut Vec<u64>) + 'a>;
+
+/// A design: what a document has, and what a piece of a pattern asks for.
+struct Design<'a> {
+    name: &'static str,
+    document: Grams<'a>,
+    piece: Grams<'a>,
+}
+
+const NONE: u64 = (1 << 21) - 1;
+
+fn key(a: char, b: Option<char>, c: Option<char>) -> u64 {
+    let symbol = |char: Option<char>| char.map_or(NONE, u64::from);
+    u64::from(a) << 42 | symbol(b) << 21 | symbol(c)
+}
+
+fn wide(char: char) -> bool {
+    matches!(char as u32, 0x3400..=0x4DBF | 0x4E00..=0x9FFF | 0xAC00..=0xD7A3)
+}
+
+fn designs(documents: &[Document]) -> Vec<Design<'_>> {
+    let mut pairs: HashMap<(char, char), u32> = HashMap::new();
+    for document in documents {
+        for pair in document.folded.windows(2) {
+            *pairs.entry((pair[0], pair[1])).or_default() += 1;
+        }
+    }
+    let pairs = Arc::new(pairs);
+    fn same<'a>(name: &'static str, grams: fn(&[char], &mut Vec<u64>)) -> Design<'a> {
+        Design { name, document: Box::new(grams), piece: Box::new(grams) }
+    }
+    let all = pairs.clone();
+    vec![
+        same("trigrams of characters", trigrams),
+        same("trigrams of characters, none over a line's end", |text, out| {
+            text.split(|char| *char == '\n').for_each(|line| trigrams(line, out));
+        }),
+        same("trigrams of bytes", |text, out| {
+            let bytes: String = text.iter().collect();
+            let grams = bytes.as_bytes().windows(3);
+            out.extend(
+                grams.map(|w| u64::from(w[0]) << 16 | u64::from(w[1]) << 8 | u64::from(w[2])),
+            );
+        }),
+        same("trigrams, ideographs in pairs", |text, out| mixed(text, out, false)),
+        same("trigrams, ideographs in pairs, single characters outside ASCII", |text, out| {
+            mixed(text, out, true);
+        }),
+        Design {
+            name: "sparse n-grams, by the corpus' own pairs",
+            document: Box::new(move |text, out| {
+                spans(text, &all).for_each(|(from, to)| out.push(hash(&text[from..to])));
+            }),
+            piece: Box::new(move |text, out| {
+                let spans: Vec<_> = spans(text, &pairs).collect();
+                let inside =
+                    |a: &(usize, usize), b: &(usize, usize)| a != b && b.0 <= a.0 && a.1 <= b.1;
+                let longest = spans.iter().filter(|a| !spans.iter().any(|b| inside(a, b)));
+                out.extend(longest.map(|span| hash(&text[span.0..span.1])));
+            }),
+        },
+    ]
+}
+
+fn trigrams(text: &[char], out: &mut Vec<u64>) {
+    out.extend(text.windows(3).map(|w| key(w[0], Some(w[1]), Some(w[2]))));
+}
+
+fn mixed(text: &[char], out: &mut Vec<u64>, single: bool) {
+    for at in 0..text.len() {
+        let (a, b, c) = (text[at], text.get(at + 1), text.get(at + 2));
+        if single && !a.is_ascii() {
+            out.push(key(a, None, None));
+        }
+        match (b, c) {
+            (Some(b), _) if wide(a) && wide(*b) => out.push(key(a, Some(*b), None)),
+            (Some(b), Some(c)) if !(wide(*b) && wide(*c)) => out.push(key(a, Some(*b), Some(*c))),
+            _ => {}
+        }
+    }
+}
+
+/// The sparse grams of a text: from one pair of characters to another, where every pair between
+/// is more frequent than both.
+fn spans<'a>(
+    text: &'a [char],
+    pairs: &'a HashMap<(char, char), u32>,
+) -> impl Iterator<Item = (usize, usize)> {
+    const LONGEST: usize = 16;
+    let weights: Vec<u64> = text
+        .windows(2)
+        .map(|pair| {
+            let often = u64::from(pairs.get(&(pair[0], pair[1])).copied().unwrap_or(0));
+            (u64::from(u32::MAX) - often) << 24 | hash(pair) & 0xFF_FFFF
+        })
+        .collect();
+    let mut spans = Vec::new();
+    for from in 0..weights.len() {
+        let mut between = 0;
+        for to in from + 1..weights.len().min(from + LONGEST) {
+            if to == from + 1 || between < weights[from].min(weights[to]) {
+                spans.push((from, to + 2));
+            }
+            between = between.max(weights[to]);
+            if between > weights[from] {
                 break;
             }
         }
     }
-    let keep: Vec<_> = spans
-        .iter()
-        .filter(|a| !spans.iter().any(|b| b != *a && b.0 <= a.0 && b.1 >= a.1))
-        .collect();
-    for &&(i, j) in &keep {
-        out.push(hash(&p[i..j + 2]));
-    }
+    spans.into_iter()
 }
 
-fn rice_bits(list: &[u32]) -> u64 {
-    (0..24)
-        .map(|k| {
-            let mut last = -1i64;
-            let mut bits = 0u64;
-            for &d in list {
-                let g = (i64::from(d) - last - 1) as u64;
-                bits += (g >> k) + 1 + k;
-                last = i64::from(d);
-            }
-            bits
-        })
-        .min()
-        .unwrap()
-}
-fn interp_bits(list: &[u32], lo: u32, hi: u32) -> u64 {
-    // values in lo..=hi
-    if list.is_empty() {
-        return 0;
-    }
-    let m = list.len() / 2;
-    let v = list[m];
-    let l = lo + m as u32;
-    let h = hi - (list.len() - 1 - m) as u32;
-    let n = u64::from(h - l) + 1; // choices
-    let b = 64 - (n - 1).leading_zeros() as u64;
-    let short = (1u64 << b) - n; // truncated binary
-    let x = u64::from(v - l);
-    let own = if n == 1 {
-        0
-    } else if x < short {
-        b - 1
-    } else {
-        b
-    };
-    own + if m > 0 { interp_bits(&list[..m], lo, v - 1) } else { 0 }
-        + if m + 1 < list.len() { interp_bits(&list[m + 1..], v + 1, hi) } else { 0 }
-}
-fn varint_len(x: u64) -> u64 {
-    (64 - (x | 1).leading_zeros() as u64).div_ceil(7)
-}
-fn varint_bytes(list: &[u32]) -> u64 {
-    let mut last = -1i64;
-    let mut n = 0;
-    for &d in list {
-        n += varint_len((i64::from(d) - last - 1) as u64);
-        last = i64::from(d);
-    }
-    n
-}
-fn packed_bits(list: &[u32]) -> u64 {
-    let mut last = -1i64;
-    let gaps: Vec<u64> = list
-        .iter()
-        .map(|&d| {
-            let g = (i64::from(d) - last - 1) as u64;
-            last = i64::from(d);
-            g
-        })
-        .collect();
-    gaps.chunks(128)
-        .map(|c| {
-            let b = 64 - c.iter().max().unwrap().leading_zeros() as u64;
-            8 + b * c.len() as u64
-        })
-        .sum()
+fn hash(text: &[char]) -> u64 {
+    let text: String = text.iter().collect();
+    xxhash_rust::xxh3::xxh3_64(text.as_bytes()) >> 24
 }
 
-struct Doc {
-    text: Vec<char>,
-    raw: String,
+/// Lists in memory.
+struct Index {
+    lists: HashMap<u64, Vec<u32>>,
 }
-#[derive(Clone)]
-enum Q {
-    All,
-    None,
-    Gram(u64),
-    And(Vec<Q>),
-    Or(Vec<Q>),
-}
-fn to_q(n: &Need, g: &dyn Fn(&[char]) -> Vec<u64>) -> Q {
-    match n {
-        Need::All => Q::All,
-        Need::None => Q::None,
-        Need::Piece(t) => {
-            let v = g(t);
-            if v.is_empty() { Q::All } else { Q::And(v.into_iter().map(Q::Gram).collect()) }
-        }
-        Need::And(v) => Q::And(v.iter().map(|n| to_q(n, g)).collect()),
-        Need::Or(v) => Q::Or(v.iter().map(|n| to_q(n, g)).collect()),
-    }
-}
-// evaluates; None = all. `top`: the number of rarest grams of an And that are used
-fn eval(
-    q: &Q,
-    p: &HashMap<u64, Vec<u32>>,
-    n: usize,
-    top: usize,
-    frequent: usize,
-    used: &mut HashSet<u64>,
-) -> Option<Vec<u32>> {
-    match q {
-        Q::All => None,
-        Q::None => Some(vec![]),
-        Q::Gram(g) => {
-            used.insert(*g);
-            match p.get(g) {
-                None => Some(vec![]),
-                Some(v) if v.len() > frequent => None,
-                Some(v) => Some(v.clone()),
-            }
-        }
-        Q::And(v) => {
-            let mut grams: Vec<u64> =
-                v.iter().filter_map(|q| if let Q::Gram(g) = q { Some(*g) } else { None }).collect();
-            grams.sort();
+
+impl Index {
+    fn new(documents: &[Document], design: &Design<'_>) -> Self {
+        let mut lists: HashMap<u64, Vec<u32>> = HashMap::new();
+        for (at, document) in (0..).zip(documents) {
+            let mut grams = Vec::new();
+            (design.document)(&document.folded, &mut grams);
+            grams.sort_unstable();
             grams.dedup();
-            grams.sort_by_key(|g| p.get(g).map_or(0, Vec::len));
-            grams.truncate(top);
-            let mut r: Option<Vec<u32>> = None;
-            let mut and = |x: Option<Vec<u32>>| {
-                if let Some(x) = x {
-                    r = Some(match r.take() {
-                        None => x,
-                        Some(r) => {
-                            let s: HashSet<u32> = x.into_iter().collect();
-                            r.into_iter().filter(|d| s.contains(d)).collect()
-                        }
-                    });
-                }
-            };
-            for g in grams {
-                and(eval(&Q::Gram(g), p, n, top, frequent, used));
+            for gram in grams {
+                lists.entry(gram).or_default().push(at);
             }
-            for q in v {
-                if !matches!(q, Q::Gram(_)) {
-                    and(eval(q, p, n, top, frequent, used));
-                }
-            }
-            r
         }
-        Q::Or(v) => {
-            let mut s = std::collections::BTreeSet::new();
-            for q in v {
-                s.extend(eval(q, p, n, top, frequent, used)?);
+        Self { lists }
+    }
+
+    fn print_sizes(&self, name: &str, bytes: usize, documents: usize) {
+        let percent = |part: u64| part as f64 * 100.0 / bytes as f64;
+        let mut keys: Vec<u64> = self.lists.keys().copied().collect();
+        keys.sort_unstable();
+        let mut before = 0;
+        let mut dictionary = 0;
+        for key in keys {
+            dictionary += varint(key - before) + 1;
+            before = key;
+        }
+        let mut sums = [0; 5];
+        for list in self.lists.values() {
+            let interpolated = interpolated(list, 0, documents as u64).div_ceil(8);
+            let often = list.len() * 2 > documents;
+            let sizes = [
+                gaps(list).map(varint).sum(),
+                packed(list).div_ceil(8),
+                rice(list).div_ceil(8),
+                interpolated,
+                if often { 0 } else { interpolated },
+            ];
+            sums.iter_mut().zip(sizes).for_each(|(sum, size)| *sum += size);
+        }
+        let single = self.lists.values().filter(|list| list.len() == 1).count();
+        println!(
+            "{name}: {} grams, {single} of them in one document, {} postings; % of the text: keys {:.1}, lists as varints {:.1}, packed {:.1}, Rice {:.1}, interpolative {:.1}, the same without grams of more than half {:.1}",
+            self.lists.len(),
+            self.lists.values().map(Vec::len).sum::<usize>(),
+            percent(dictionary),
+            percent(sums[0]),
+            percent(sums[1]),
+            percent(sums[2]),
+            percent(sums[3]),
+            percent(sums[4])
+        );
+    }
+
+    fn candidates(&self, design: &Design<'_>, hir: &Hir, together: usize, all: usize) -> usize {
+        self.documents(design, &need(hir), together).map_or(all, |documents| documents.len())
+    }
+
+    fn documents(
+        &self,
+        design: &Design<'_>,
+        need: &Need,
+        together: usize,
+    ) -> Option<BTreeSet<u32>> {
+        match need {
+            Need::All | Need::Single(_) => None,
+            Need::None => Some(BTreeSet::new()),
+            Need::Piece(piece) => {
+                let mut grams = Vec::new();
+                (design.piece)(piece, &mut grams);
+                let mut lists: Vec<&[u32]> = grams
+                    .iter()
+                    .map(|gram| self.lists.get(gram).map_or(&[][..], |list| list))
+                    .collect();
+                lists.sort_by_key(|list| list.len());
+                lists.dedup();
+                let mut lists = lists.into_iter().take(together);
+                let first: BTreeSet<u32> = lists.next()?.iter().copied().collect();
+                Some(lists.fold(first, |mut left, list| {
+                    left.retain(|document| list.binary_search(document).is_ok());
+                    left
+                }))
             }
-            Some(s.into_iter().collect())
+            Need::And(needs) => needs
+                .iter()
+                .filter_map(|need| self.documents(design, need, together))
+                .reduce(|a, b| a.intersection(&b).copied().collect()),
+            Need::Or(needs) => {
+                let mut united = BTreeSet::new();
+                for need in needs {
+                    united.extend(self.documents(design, need, together)?);
+                }
+                Some(united)
+            }
         }
     }
 }
 
-fn main() {
-    let mut paths = vec![];
-    let mut dirs = vec![std::path::PathBuf::from("/work/data/otel")];
-    while let Some(d) = dirs.pop() {
-        for e in std::fs::read_dir(d).unwrap() {
-            let p = e.unwrap().path();
-            if p.is_dir() { dirs.push(p) } else { paths.push(p) }
-        }
-    }
-    paths.sort();
-    let docs: Vec<Doc> = paths
-        .iter()
-        .map(|p| {
-            let raw = String::from_utf8_lossy(&std::fs::read(p).unwrap()).into_owned();
-            Doc { text: raw.chars().map(fold).collect(), raw }
-        })
-        .collect();
-    let bytes: usize = docs.iter().map(|d| d.raw.len()).sum();
-    println!("{} docs {} bytes", docs.len(), bytes);
-    let json: serde_json::Value =
-        serde_json::from_slice(&std::fs::read("/work/shared/workloads/otel/queries.json").unwrap())
-            .unwrap();
-    struct Query {
-        id: String,
-        pattern: String,
-        need: Need,
-        files: usize,
-        truth: Vec<u32>,
-    }
-    let mut queries = vec![];
-    for q in json["queries"].as_array().unwrap() {
-        let (mut pattern, i, ml) = (
-            q["pattern"].as_str().unwrap().to_owned(),
-            q["case_insensitive"].as_bool().unwrap(),
-            q["multiline"].as_bool().unwrap(),
-        );
-        if q["fixed"].as_bool().unwrap() {
-            pattern = regex_syntax::escape(&pattern);
-        }
-        let hir = ParserBuilder::new()
-            .multi_line(true)
-            .case_insensitive(i)
-            .utf8(false)
-            .build()
-            .parse(&pattern)
-            .unwrap();
-        let m = {
-            let mut b = grep_regex::RegexMatcherBuilder::new();
-            b.multi_line(true).case_insensitive(i);
-            if !ml {
-                b.line_terminator(Some(b'\n'));
-            }
-            b.build(&pattern).unwrap()
-        };
-        let truth: Vec<u32> = docs
-            .iter()
-            .enumerate()
-            .filter(|(_, d)| {
-                if ml {
-                    m.is_match(d.raw.as_bytes()).unwrap()
-                } else {
-                    d.raw.lines().any(|l| m.is_match(l.as_bytes()).unwrap())
-                }
-            })
-            .map(|(i, _)| i as u32)
-            .collect();
-        let files = q["files"].as_u64().unwrap() as usize;
-        if files != truth.len() {
-            println!("{} {pattern:?} {} {}", q["id"], files, truth.len());
-        }
-        queries.push(Query {
-            id: q["id"].as_str().unwrap()[5..].to_owned(),
-            pattern,
-            need: need(&hir),
-            files,
-            truth,
-        });
-    }
-    let mut pairs: HashMap<(char, char), u32> = HashMap::new();
-    for d in &docs {
-        for w in d.text.windows(2) {
-            *pairs.entry((w[0], w[1])).or_default() += 1;
-        }
-    }
-    type G<'a> = Box<dyn Fn(&[char]) -> Vec<u64> + 'a>;
-    fn g<'a>(f: impl Fn(&[char], &mut Vec<u64>) + 'a) -> G<'a> {
-        Box::new(move |t| {
-            let mut v = vec![];
-            f(t, &mut v);
-            v
-        })
-    }
-    let designs: Vec<(&str, G<'_>, G<'_>)> = vec![
-        ("char tri", g(tri), g(tri)),
-        ("char tri no nl", g(tri_nonl), g(tri_nonl)),
-        ("byte tri", g(btri), g(btri)),
-        ("mixed", g(|t, o| mixed(t, o, false, true)), g(|t, o| mixed(t, o, false, true))),
-        ("mixed+uni", g(|t, o| mixed(t, o, true, true)), g(|t, o| mixed(t, o, true, true))),
-        ("mixed+uni no nl", g(|t, o| mixed(t, o, true, false)), g(|t, o| mixed(t, o, true, false))),
-        ("sparse", g(|t, o| sparse_all(t, o, &pairs)), g(|t, o| sparse_cover(t, o, &pairs))),
-    ];
-    for (name, doc, piece) in designs {
-        let mut p: HashMap<u64, Vec<u32>> = HashMap::new();
-        for (i, d) in docs.iter().enumerate() {
-            let mut v = doc(&d.text);
-            v.sort_unstable();
-            v.dedup();
-            for x in v {
-                p.entry(x).or_default().push(i as u32);
-            }
-        }
-        let n = docs.len() as u32;
-        let postings: usize = p.values().map(Vec::len).sum();
-        let pct = |b: u64| b as f64 / bytes as f64 * 100.0;
-        let mut keys: Vec<u64> = p.keys().copied().collect();
-        keys.sort();
-        let mut last = 0;
-        let dict: u64 = keys
-            .iter()
-            .map(|k| {
-                let l = varint_len(k - last) + 1;
-                last = *k;
-                l
-            })
-            .sum();
-        let (mut vi, mut ri, mut it, mut pk, mut best, mut besth, mut single, mut itb, mut itbh) =
-            (0, 0, 0, 0, 0, 0, 0, 0, 0);
-        for l in p.values() {
-            let (r, i, b) = (rice_bits(l), interp_bits(l, 0, n - 1), u64::from(n));
-            vi += varint_bytes(l);
-            ri += r.div_ceil(8);
-            it += i.div_ceil(8);
-            pk += packed_bits(l).div_ceil(8);
-            let m = r.min(b).div_ceil(8);
-            best += m;
-            itb += i.min(b).div_ceil(8);
-            if l.len() <= n as usize / 2 {
-                besth += m;
-                itbh += i.min(b).div_ceil(8);
-            }
-            if l.len() == 1 {
-                single += 1;
-            }
-        }
-        println!(
-            "\n== {name}: {} grams ({single} in one doc), {postings} postings, dict {:.2}% ; varint {:.1}% packed {:.1}% rice {:.1}% rice|bitmap {:.1}% -half {:.1}% interp {:.1}% |bitmap {:.1}% -half {:.1}%",
-            p.len(),
-            pct(dict),
-            pct(vi),
-            pct(pk),
-            pct(ri),
-            pct(best),
-            pct(besth),
-            pct(it),
-            pct(itb),
-            pct(itbh)
-        );
-        for (label, top, freq) in [
-            ("all", 999, usize::MAX),
-            ("half", 999, n as usize / 2),
-            ("top8", 8, usize::MAX),
-            ("top4", 4, usize::MAX),
-            ("top3", 3, usize::MAX),
-            ("top2", 2, usize::MAX),
-            ("top1", 1, usize::MAX),
-        ] {
-            let mut ratios = vec![];
-            let mut lits = vec![];
-            let mut line = String::new();
-            let mut narrowed = 0;
-            let mut cand = 0;
-            let mut lookups = vec![];
-            for q in &queries {
-                let qq = to_q(&q.need, &*piece);
-                let mut used = HashSet::new();
-                let r = eval(&qq, &p, n as usize, top, freq, &mut used);
-                let c = r.as_ref().map_or(docs.len(), Vec::len);
-                if let Some(r) = &r {
-                    let s: HashSet<u32> = r.iter().copied().collect();
-                    for t in &q.truth {
-                        assert!(s.contains(t), "{name} {} {}", q.id, q.pattern);
-                    }
-                    narrowed += 1;
-                    lookups.push(used.len());
-                }
-                cand += c;
-                if q.files > 0 {
-                    let x = c as f64 / q.files as f64;
-                    if r.is_some() {
-                        ratios.push(x);
-                    }
-                    if need_has_literal(&q.need) {
-                        lits.push(x);
-                    }
-                    line += &format!("{} {:.2}{} ", q.id, x, if r.is_some() { "" } else { "A" });
-                } else {
-                    line += &format!("{} {c}/0 ", q.id);
-                }
-            }
-            ratios.sort_by(f64::total_cmp);
-            lits.sort_by(f64::total_cmp);
-            lookups.sort();
-            println!(
-                "{label}: narrowed {narrowed}, median ratio of narrowed {:.3}, of with-literal ({}) {:.3}, mean {:.2}; sum cand {cand}; lookups median {} max {}",
-                ratios[ratios.len() / 2],
-                lits.len(),
-                lits[lits.len() / 2],
-                lits.iter().sum::<f64>() / lits.len() as f64,
-                lookups[lookups.len() / 2],
-                lookups.last().unwrap()
-            );
-            if label == "all" {
-                println!("  {line}");
-            }
-        }
-    }
+fn gaps(list: &[u32]) -> impl Iterator<Item = u64> {
+    let before = [None].into_iter().chain(list.iter().copied().map(Some));
+    list.iter()
+        .zip(before)
+        .map(|(now, before)| u64::from(now - before.map_or(0, |before| before + 1)))
 }
-fn need_has_literal(n: &Need) -> bool {
-    match n {
-        Need::All | Need::None => false,
-        Need::Piece(_) => true,
-        Need::And(v) => v.iter().any(need_has_literal),
-        Need::Or(v) => v.iter().all(need_has_literal),
-    }
+
+fn varint(value: u64) -> u64 {
+    u64::from(u64::BITS - (value | 1).leading_zeros()).div_ceil(7)
+}
+
+/// Bits in blocks of 128 gaps of one width.
+fn packed(list: &[u32]) -> u64 {
+    let gaps: Vec<u64> = gaps(list).collect();
+    let width = |block: &[u64]| u64::from(u64::BITS - block.iter().max().unwrap().leading_zeros());
+    gaps.chunks(128).map(|block| 8 + width(block) * block.len() as u64).sum()
+}
+
+fn rice(list: &[u32]) -> u64 {
+    let bits = |order: u64| gaps(list).map(|gap| (gap >> order) + 1 + order).sum::<u64>();
+    (0..24).map(bits).min().unwrap()
+}
+
+fn interpolated(list: &[u32], low: u64, high: u64) -> u64 {
+    let middle = list.len() / 2;
+    let Some((&document, after)) = list[middle..].split_first() else { return 0 };
+    let document = u64::from(document);
+    let first = low + middle as u64;
+    let choices = high - after.len() as u64 - first;
+    let width = u64::from(u64::BITS - (choices - 1).leading_zeros());
+    let short = (1 << width) - choices;
+    let own = if document - first < short { width.saturating_sub(1) } else { width };
+    own + interpolated(&list[..middle], low, document) + interpolated(after, document + 1, high)
 }

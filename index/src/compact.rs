@@ -19,8 +19,9 @@ use crate::{
     index::{DocRef, Merged},
     manifest::{SegmentRef, Settings, file_name},
     pack::{PackReader, PackWriter},
+    rank::TextReader,
     segment::Segment,
-    store::fresh_id,
+    store::{fresh_id, scratch},
 };
 
 /// What to make of the segments.
@@ -28,8 +29,6 @@ use crate::{
 pub struct Merge {
     /// What the new segment holds; what an old one lacks stays lacking.
     pub settings: Settings,
-    /// Bytes that merging the full text may take.
-    pub memory: usize,
     /// Whether the oldest segment of the index is among them: then no tombstone has anything left
     /// to hide, and all are dropped.
     pub oldest: bool,
@@ -78,7 +77,7 @@ pub fn merge(segments: &[Segment], dir: &Path, merge: Merge) -> Result<SegmentRe
     }
     merge_grams(segments, &plan, &mut out)?;
     if merge.settings.text {
-        merge_text(segments, &plan, merge.memory, &mut out)?;
+        merge_text(segments, &plan, dir, &mut out)?;
     }
     let (count, gone) = (docs.len(), docs.gone());
     docs.write(&mut out)?;
@@ -93,17 +92,24 @@ fn merge_grams(segments: &[Segment], plan: &Plan, out: &mut BundleWriter) -> Res
         .zip(&plan.numbers)
         .filter_map(|(segment, numbers)| Some((segment.grams()?.clone(), numbers.clone())))
         .collect();
-    crate::standin::merge_grams(&inputs, out)
+    crate::gram::merge(&inputs, out)
 }
 
-fn merge_text(
-    segments: &[Segment],
-    plan: &Plan,
-    memory: usize,
-    out: &mut BundleWriter,
-) -> Result<()> {
-    let _ = (segments, plan, memory, out, HashSet::<u64>::new());
-    Ok(())
+fn merge_text(segments: &[Segment], plan: &Plan, dir: &Path, out: &mut BundleWriter) -> Result<()> {
+    let mut readers = Vec::new();
+    for (segment, numbers) in segments.iter().zip(&plan.numbers) {
+        let Some(reader) = TextReader::open(segment.bundle())? else { continue };
+        let stays = segment.docs().iter().filter(|(doc, _)| numbers[*doc as usize].is_some());
+        let oids: HashSet<u64> = stays.map(|(_, doc)| doc.oid()).collect();
+        readers.push((reader, oids));
+    }
+    let alive: Vec<_> = readers.iter().map(|(_, oids)| |oid: u64| oids.contains(&oid)).collect();
+    let inputs: Vec<(TextReader, &dyn Fn(u64) -> bool)> = readers
+        .iter()
+        .zip(&alive)
+        .map(|((reader, _), alive)| (reader.clone(), alive as &dyn Fn(u64) -> bool))
+        .collect();
+    crate::rank::merge(&inputs, &scratch(dir)?, out)
 }
 
 /// Which documents stay, and what stays of each block of the packs.

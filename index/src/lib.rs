@@ -5,6 +5,7 @@
 //! and leaves every other object to be searched. It knows keys, versions and text; where its files
 //! lie is the business of a [`Source`].
 
+mod ask;
 pub mod block;
 pub mod bundle;
 pub mod coding;
@@ -16,11 +17,13 @@ pub mod gram;
 pub mod index;
 pub mod manifest;
 pub mod pack;
+pub mod rank;
 pub mod segment;
 pub mod source;
-mod standin;
 #[cfg(feature = "build")]
 pub mod store;
+pub mod text;
+pub mod verify;
 
 pub use bundle::{Bundle, Heat, Part};
 pub use docs::{Doc, Docs, Place, State, oid};

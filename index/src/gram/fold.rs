@@ -106,7 +106,7 @@ static TABLE: LazyLock<Table> = LazyLock::new(|| {
 
 /// The representative of `char`'s class.
 #[inline]
-pub(super) fn fold(char: char) -> char {
+pub fn fold(char: char) -> char {
     let code = char as u32;
     if code < 0x80 {
         return (code as u8).to_ascii_uppercase() as char;

@@ -30,6 +30,7 @@ mod postings;
 mod query;
 mod read;
 mod tree;
+mod walk;
 #[cfg(feature = "build")]
 mod write;
 
@@ -43,5 +44,7 @@ pub use read::{Candidates, GramReader};
 pub use write::GramWriter;
 
 pub use extract::{Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
+pub use fold::fold;
+pub use need::{Need, need};
 pub use plan::{plan, plan_literal};
 pub use query::{MAX_GRAMS as MAX_QUERY, Query};

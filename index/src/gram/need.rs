@@ -18,11 +18,11 @@ use super::fold::{fold, folded};
 pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub(super) type Text = Vec<char>;
+pub type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Need {
+pub enum Need {
     /// Nothing is known.
     All,
     /// Nothing matches.
@@ -62,8 +62,9 @@ const MAX_RANGES: usize = 32;
 /// The parser stops at 250; a tree built by hand may go on.
 const MAX_DEPTH: usize = 512;
 
-/// What every match of `hir` needs.
-pub(super) fn need(hir: &Hir) -> Need {
+/// What every match of `hir` needs, before it comes to grams. [`plan`](super::plan) goes on from
+/// here; other designs of grams are measured from here too (`examples/gram_designs.rs`).
+pub fn need(hir: &Hir) -> Need {
     Part::of(hir, 0).whole()
 }
 

@@ -127,7 +127,8 @@ impl Query {
         Self::joined(all, Self::All, Self::And)
     }
 
-    pub(super) fn or(parts: impl IntoIterator<Item = Self>) -> Self {
+    /// What satisfies one of `parts`.
+    pub fn or(parts: impl IntoIterator<Item = Self>) -> Self {
         let mut any = BTreeSet::new();
         for part in parts {
             match part {

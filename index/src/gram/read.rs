@@ -6,7 +6,7 @@
 //! lists that still leave out more than they cost ([`Tree::pruned`]). The answer may name more
 //! documents than it had to, and never fewer.
 
-use std::{collections::BTreeMap, ops::Range};
+use std::{collections::BTreeMap, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 
@@ -42,10 +42,10 @@ pub enum Candidates {
     Docs(Vec<u32>),
 }
 
-/// The grams of one segment. Cheap to clone but for its directory.
-#[derive(Debug)]
+/// The grams of one segment. Cheap to clone.
+#[derive(Clone, Debug)]
 pub struct GramReader {
-    pub(super) directory: Directory,
+    pub(super) directory: Arc<Directory>,
     blocks: Part,
     lists: Part,
 }
@@ -60,7 +60,16 @@ impl GramReader {
         let Some(directory) = bundle.part(DIRECTORY) else { return Ok(None) };
         let (blocks, lists) = (bundle.need(BLOCKS)?, bundle.need(LISTS)?);
         let directory = Directory::parse(&directory.hot()?, blocks.len())?;
-        Ok(Some(Self { directory, blocks, lists }))
+        Ok(Some(Self { directory: Arc::new(directory), blocks, lists }))
+    }
+
+    /// The same grams, read through a bundle of the same file that has another source.
+    ///
+    /// # Errors
+    /// [`Damaged`](crate::FaultKind::Damaged) for a bundle of another file.
+    pub fn through(&self, bundle: &Bundle) -> Result<Self> {
+        let (blocks, lists) = (bundle.need(BLOCKS)?, bundle.need(LISTS)?);
+        Ok(Self { directory: self.directory.clone(), blocks, lists })
     }
 
     /// The documents that may satisfy `query`, of a segment with `docs` documents, in at most two
@@ -134,7 +143,7 @@ impl GramReader {
         Ok(found)
     }
 
-    async fn fetch_blocks(&self, blocks: impl Iterator<Item = usize>) -> Result<Held> {
+    pub(super) async fn fetch_blocks(&self, blocks: impl Iterator<Item = usize>) -> Result<Held> {
         let wanted: Vec<(Part, Range<u64>)> =
             blocks.map(|at| (self.blocks.clone(), self.directory.block(at).1)).collect();
         fetch(&wanted, JOINED).await
@@ -153,7 +162,6 @@ impl GramReader {
     }
 
     /// The part of the long lists.
-    #[cfg(feature = "build")]
     pub(super) fn lists(&self) -> &Part {
         &self.lists
     }

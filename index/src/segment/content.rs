@@ -12,11 +12,11 @@ use bytes::Bytes;
 use crate::{
     docs::{Doc, State},
     fault::{Fault, FaultKind, Result},
+    gram::{Extractor, Grams},
     manifest::Settings,
     pack::MAX_TEXT,
     segment::long::LongText,
-    standin::{Extractor, Grams},
-    standin::{Section, sections},
+    text::{Section, sections},
 };
 
 /// A NUL this near to the start makes an object a binary one, which has no full text and is not

@@ -1,8 +1,8 @@
 //! A text that is too long to be held.
 
 use crate::{
+    gram::{Extractor, Grams},
     pack::MAX_TEXT,
-    standin::{Extractor, Grams},
 };
 
 /// Takes a long text piece by piece: its n-grams are found while it is read, and only its first

@@ -27,10 +27,10 @@ use crate::{
     bundle::{Bundle, KEPT},
     docs::Docs,
     fault::{Fault, FaultKind, Result},
+    gram::GramReader,
     manifest::SegmentRef,
     pack::PackReader,
     source::Source,
-    standin::GramReader,
 };
 
 /// An open segment. Cheap to clone.
@@ -76,7 +76,7 @@ impl Segment {
     /// As [`Segment::open`], which opening has ruled out.
     pub fn through(&self, source: Arc<dyn Source>) -> Result<Self> {
         let bundle = self.bundle.through(source);
-        let grams = GramReader::open(&bundle)?;
+        let grams = self.grams.as_ref().map(|grams| grams.through(&bundle)).transpose()?;
         let pack = self.pack.as_ref().map(|pack| pack.through(&bundle)).transpose()?;
         let (reference, docs) = (self.reference.clone(), self.docs.clone());
         Ok(Self { reference, bundle, docs, grams, pack })

@@ -6,12 +6,12 @@ use crate::{
     bundle::BundleWriter,
     docs::{DocsWriter, State},
     fault::Result,
+    gram::GramWriter,
     manifest::{SegmentRef, Settings, file_name},
     pack::PackWriter,
+    rank::TextWriter,
     segment::{NewDoc, Prepared, Preparer},
-    standin::GramWriter,
-    standin::TextWriter,
-    store::fresh_id,
+    store::{fresh_id, scratch},
 };
 
 /// Takes documents in rising key order. Their text goes to the file at once; documents, n-grams and
@@ -39,7 +39,10 @@ impl SegmentWriter {
         let id = fresh_id();
         let mut out = BundleWriter::create(&dir.join(file_name(&id)))?;
         let pack = settings.pack.then(|| PackWriter::begin(&mut out)).transpose()?;
-        let text = settings.text.then(|| TextWriter::new(memory)).transpose()?;
+        let text = match settings.text {
+            true => Some(TextWriter::new(&scratch(dir)?, memory)?),
+            false => None,
+        };
         Ok(Self {
             id,
             out,
