@@ -68,7 +68,12 @@ impl<'j> Crew<'j> {
             findings: job.findings.clone(),
         };
         let fetcher =
-            Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), halt: job.halt.clone() };
+            Fetcher {
+                vfs: job.vfs.clone(),
+                op: job.op.clone(),
+                halt: job.halt.clone(),
+                broken: Arc::default(),
+            };
         Self {
             job,
             store,
@@ -139,7 +144,7 @@ impl<'j> Crew<'j> {
             None => Ok(false),
             Some(Some(Ok(()))) => Ok(true),
             Some(failed) => {
-                self.fetcher.halt.ask();
+                self.fetcher.broken.ask();
                 Err(failed.and_then(Result::err).unwrap_or_else(broken))
             }
         }
