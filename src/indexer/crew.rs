@@ -67,7 +67,13 @@ impl<'j> Crew<'j> {
             tally: job.tally.clone(),
             findings: job.findings.clone(),
         };
-        let fetcher = Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), halt: job.halt.clone() };
+        let fetcher =
+            Fetcher {
+                vfs: job.vfs.clone(),
+                op: job.op.clone(),
+                halt: job.halt.clone(),
+                broken: Arc::default(),
+            };
         Self {
             job,
             store,
@@ -138,7 +144,7 @@ impl<'j> Crew<'j> {
             None => Ok(false),
             Some(Some(Ok(()))) => Ok(true),
             Some(failed) => {
-                self.fetcher.halt.ask();
+                self.fetcher.broken.ask();
                 Err(failed.and_then(Result::err).unwrap_or_else(broken))
             }
         }
@@ -158,7 +164,11 @@ impl<'j> Crew<'j> {
 
     /// Writes down that these keys, in rising order, are gone, once everything else is committed:
     /// so that a tombstone never hides a document that came with it.
-    pub(super) async fn drop_gone(&mut self, keys: Vec<String>, report: &mut Report) -> Result<()> {
+    pub(super) async fn drop_gone(
+        &mut self,
+        keys: Vec<String>,
+        report: &mut Report,
+    ) -> Result<()> {
         self.end().await?;
         if keys.is_empty() || self.job.halt.asked() {
             return Ok(());

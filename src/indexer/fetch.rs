@@ -71,7 +71,10 @@ pub(super) enum Item {
 pub(super) struct Fetcher {
     pub(super) vfs: Vfs,
     pub(super) op: Op,
+    /// Asked from outside.
     pub(super) halt: Arc<Halt>,
+    /// Asked by whatever ends the job with an error.
+    pub(super) broken: Arc<Halt>,
 }
 
 impl Fetcher {
@@ -80,12 +83,13 @@ impl Fetcher {
     pub(super) async fn pump(self, batch: Vec<Entry>, items: mpsc::UnboundedSender<Item>) {
         let fetches = stream::iter(batch).map(|entry| self.fetch(entry)).buffered(SIDE_BY_SIDE);
         let mut fetches = pin!(fetches);
-        let mut halt = pin!(self.halt.wait());
+        let (halt, broken) = (pin!(self.halt.wait()), pin!(self.broken.wait()));
+        let mut halt = select(halt, broken);
         let platform = self.vfs.platform().clone();
         let mut due = pin!(platform.sleep(COMMIT_EVERY));
         let mut uncommitted = false;
         loop {
-            let next = select(fetches.next(), select(halt.as_mut(), due.as_mut()));
+            let next = select(fetches.next(), select(&mut halt, due.as_mut()));
             let sent = match next.await {
                 Either::Left((Some(Ok(fetched)), _)) => {
                     uncommitted = true;

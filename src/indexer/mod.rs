@@ -31,8 +31,6 @@ mod survey;
 mod tally;
 mod verify;
 
-pub use verify::verify;
-
 use std::path::PathBuf;
 
 pub use changes::{Change, read_changes};
@@ -44,6 +42,7 @@ pub use shard::Shard;
 pub use standing::{Standing, standing};
 pub use survey::Survey;
 pub use tally::{Halt, Progress, Tally};
+pub use verify::{Proof, verify};
 
 use crate::{
     cache::{Cache, CacheOptions},

@@ -115,7 +115,7 @@ pub(super) async fn verify(
     out.flush()?;
     for problem in &proof.problems {
         let error = Error::new(Kind::Undecodable, problem.as_str());
-        failures.tell(&error.hint("drop the index and build it anew"));
+        failures.tell(&error.hint("run `r2vfs index drop --yes` and `r2vfs index build`"));
     }
     Ok(())
 }
