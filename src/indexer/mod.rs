@@ -40,7 +40,7 @@ pub use report::{Report, Unread};
 pub use shard::Shard;
 pub use standing::{Standing, standing};
 pub use survey::Survey;
-pub use tally::{Progress, Halt, Tally};
+pub use tally::{Halt, Progress, Tally};
 
 use crate::{
     cache::{Cache, CacheOptions},
