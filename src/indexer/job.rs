@@ -95,11 +95,11 @@ impl Job {
         };
         let mut survey = Survey::default();
         let ranges = self.ranges(known.as_ref()).await?;
-        let mut judge = Judge::new(self, known.as_ref(), &ranges);
+        let mut judge = Judge::new(known.as_ref(), &ranges);
         let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
         while let Some(entries) = walk.next().await? {
             for entry in entries {
-                if let Some(verdict) = judge.judge(&entry).await {
+                if let Some(verdict) = judge.judge(&entry.object) {
                     self.tally.list(1);
                     survey.add(verdict, entry.object.size);
                 }
@@ -192,11 +192,7 @@ impl Job {
             lock(&store).commit(Vec::new(), &[], listed_at).map_err(told)?;
         }
         self.tally.merge(true);
-        let effort = Effort {
-            built: self.options.build,
-            one: false,
-            memory: super::crew::text_memory(self.options.memory, 1),
-        };
+        let effort = Effort { built: self.options.build, one: false };
         let halt = self.halt.clone();
         let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &halt)).await;
         self.tally.merge(false);

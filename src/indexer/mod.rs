@@ -29,6 +29,9 @@ mod shard;
 mod standing;
 mod survey;
 mod tally;
+mod verify;
+
+pub use verify::verify;
 
 use std::path::PathBuf;
 

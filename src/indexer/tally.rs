@@ -72,6 +72,7 @@ impl Tally {
     pub(super) fn list_ended(&self) {
         self.whole.store(true, Relaxed);
     }
+    /// Segments are being joined, or no longer.
     pub fn merge(&self, on: bool) {
         self.merging.store(on, Relaxed);
     }

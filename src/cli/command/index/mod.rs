@@ -3,7 +3,7 @@
 //! These commands write, so each says beforehand what it is about to work on, keeps what is done
 //! at Ctrl-C, and goes on with the other mounts when one fails.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -49,7 +49,7 @@ enum Action {
     Publish { to: Option<Location>, single: bool },
     Status { list: bool },
     Verify { deep: bool },
-    Compact { memory: u64 },
+    Compact,
     Gc { to: Option<Location>, grace: Duration, dry: bool },
     Drop,
     DropPublished { to: Option<Location> },
@@ -86,9 +86,7 @@ impl Ready {
             }
             Index::Status(with) => (with.own.which, Action::Status { list: !with.own.no_list }),
             Index::Verify(with) => (with.own.which, Action::Verify { deep: with.own.deep }),
-            Index::Compact(with) => {
-                (with.own.which, Action::Compact { memory: bounded(with.own.memory)? })
-            }
+            Index::Compact(with) => (with.own.which, Action::Compact),
             Index::Gc(with) => {
                 let args::Gc { which, to: place, grace, dry_run } = with.own;
                 (which, Action::Gc { to: to(place)?, grace, dry: dry_run })
@@ -193,8 +191,8 @@ impl Action {
                 published::publish(context, plan, to.as_ref(), *single, out).await
             }
             Self::Status { list } => proof::status(context, plan, *list, out).await,
-            Self::Verify { deep: _ } => Ok(()),
-            Self::Compact { memory } => job::compact(context, plan, *memory, out).await,
+            Self::Verify { deep } => proof::verify(context, plan, *deep, out, failures).await,
+            Self::Compact => job::compact(context, plan, out).await,
             Self::Gc { to, grace, dry } => {
                 published::collect(context, plan, to.as_ref(), *grace, *dry, out).await
             }
