@@ -273,7 +273,8 @@ async fn only_one_writer_at_a_time_and_only_the_own_bucket() {
     drop(lock);
     let other = Bucket::with(2).await;
     other.index("build");
-    std::fs::copy(dir.join("manifest.json"), other.dir().expect("an index").join("manifest.json")).expect("a copy");
+    std::fs::copy(dir.join("manifest.json"), other.dir().expect("an index").join("manifest.json"))
+        .expect("a copy");
     other.ran("update").fails(&["another bucket", "next: "]);
     bucket.ran("drop").fails(&["--yes"]);
     assert_eq!(bucket.index("drop --yes")["dropped"].as_bool(), Some(true));

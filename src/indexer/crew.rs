@@ -67,13 +67,12 @@ impl<'j> Crew<'j> {
             tally: job.tally.clone(),
             findings: job.findings.clone(),
         };
-        let fetcher =
-            Fetcher {
-                vfs: job.vfs.clone(),
-                op: job.op.clone(),
-                halt: job.halt.clone(),
-                broken: Arc::default(),
-            };
+        let fetcher = Fetcher {
+            vfs: job.vfs.clone(),
+            op: job.op.clone(),
+            halt: job.halt.clone(),
+            broken: Arc::default(),
+        };
         Self {
             job,
             store,
@@ -164,11 +163,7 @@ impl<'j> Crew<'j> {
 
     /// Writes down that these keys, in rising order, are gone, once everything else is committed:
     /// so that a tombstone never hides a document that came with it.
-    pub(super) async fn drop_gone(
-        &mut self,
-        keys: Vec<String>,
-        report: &mut Report,
-    ) -> Result<()> {
+    pub(super) async fn drop_gone(&mut self, keys: Vec<String>, report: &mut Report) -> Result<()> {
         self.end().await?;
         if keys.is_empty() || self.job.halt.asked() {
             return Ok(());

@@ -52,9 +52,8 @@ pub async fn verify(
 ) -> Result<Proof> {
     let index = Store::at(&target.dir).open().map_err(told)?;
     let of = index.clone();
-    let work = platform.blocking(move || {
-        at_once(async { Ok(r2vfs_index::verify::verify(&of, |_| {}).await) })
-    });
+    let work = platform
+        .blocking(move || at_once(async { Ok(r2vfs_index::verify::verify(&of, |_| {}).await) }));
     let verified = work.await.unwrap_or_else(|| {
         Err(r2vfs_index::Fault::new(FaultKind::Damaged, "reading the index broke down"))
     });

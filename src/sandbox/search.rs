@@ -34,6 +34,9 @@ const SNIPPET: usize = 300;
 /// Sections of one article among the hits that a person reads.
 const PER_ARTICLE: usize = 2;
 
+/// Reads of the pack for all snippets: with those before them a search stays at eight (issue 3).
+const READS: usize = 2;
+
 /// Bytes of one section that a snippet is looked for in.
 const SECTION: u64 = 256 << 10;
 
@@ -297,7 +300,7 @@ impl Ranking {
         for (n, ranked) in self.mounts.iter().enumerate() {
             let packed = hits.iter().filter(|hit| hit.ranked == n && hit.doc.place.is_some());
             let docs: Vec<DocRef> = packed.map(|hit| hit.at).collect();
-            match ranked.view.index.warm(&docs).await {
+            match ranked.view.index.warm(&docs, READS).await {
                 Ok(warm) => held.push(warm),
                 Err(fault) => {
                     if let Some(error) = ends_the_operation(&fault) {

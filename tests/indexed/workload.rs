@@ -73,21 +73,18 @@ async fn with_a_local_index_in_every_state() {
     eprintln!("median objects searched for each that matches: {:.2}", spent.median());
     assert!(spent.median() <= 1.5, "{spent:?}");
 
-    // Damaged: a bit in each stretch of each file, one at a time, and files cut short.
-    for file in segments(&index) {
-        let whole = fs::read(&file).expect("readable");
-        for place in [9, whole.len() / 3, whole.len() / 2, whole.len() - 9] {
-            let mut broken = whole.clone();
-            broken[place] ^= 4;
-            fs::write(&file, broken).expect("written");
-            check(&indexed(&index), 1812, true).await;
-        }
-        fs::write(&file, &whole[..whole.len() / 2]).expect("written");
+    // Damaged: a bit among the n-grams, a bit in the footer, and a file that is not there. Each byte
+    // of each part is the matter of the index's own tests.
+    let file = segments(&index).pop().expect("a segment");
+    let whole = fs::read(&file).expect("readable");
+    for place in [whole.len() * 2 / 5, whole.len() - 9] {
+        let mut broken = whole.clone();
+        broken[place] ^= 4;
+        fs::write(&file, broken).expect("written");
         check(&indexed(&index), 1812, true).await;
-        fs::remove_file(&file).expect("removed");
-        check(&indexed(&index), 1812, true).await;
-        fs::write(&file, whole).expect("written");
     }
+    fs::remove_file(&file).expect("removed");
+    check(&indexed(&index), 1812, true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -29,6 +29,10 @@ const FEW: usize = 12;
 /// Candidates up to which all are fetched from the pack in one round as soon as they are known.
 const WARM: usize = 512;
 
+/// Reads of the pack for a few candidates: with those before them (manifest, opening, dictionary,
+/// posting lists) a selective grep stays at twelve (issue 3).
+const READS: usize = 6;
+
 /// Bytes of text that are brought from a pack at a time: several ranges side by side, and less
 /// than a pack keeps in memory.
 const GROUP: u64 = 16 << 20;
@@ -149,7 +153,7 @@ impl Narrow {
             .asked(asked.view.manifest().listed_at, !matches!(self.query, Query::All));
         let few: Option<Vec<DocRef>> = asked.few_candidates();
         if let Some(few) = few {
-            self.held = asked.view.index.warm(&few).await?;
+            self.held = asked.view.index.warm(&few, READS).await?;
         }
         Ok(asked)
     }
@@ -224,7 +228,7 @@ impl Narrow {
             }
         }
         for (view, docs) in views {
-            match view.index.warm(&docs).await {
+            match view.index.warm(&docs, READS).await {
                 Ok(held) => self.held = held,
                 Err(fault) => {
                     if let Some(error) = ends_the_operation(&fault) {
