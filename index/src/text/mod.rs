@@ -32,6 +32,9 @@ pub(crate) use stop::is_stop;
 pub struct Section {
     /// The title of the article: of its front matter, its first heading, or its name made readable.
     pub title: String,
+    /// What its author says of the article: a description, a second title. Of the first section
+    /// only.
+    pub about: String,
     /// The headings that lead to it, outermost first, without one that repeats the title.
     pub trail: Vec<String>,
     /// Its lines, counted from 1, the end not among them.
@@ -62,6 +65,7 @@ pub fn titled(title: &str, text: &str) -> Vec<Section> {
     if sections.is_empty() && !title.is_empty() {
         sections.push(Section {
             title: title.to_owned(),
+            about: String::new(),
             trail: Vec::new(),
             lines: 1..1,
             bytes: 0..0,

@@ -65,9 +65,12 @@ pub fn words<'a>(text: &'a str, mut take: impl FnMut(Word<'a>)) {
             Class::Pairs => {
                 let mut end = start + char.len_utf8();
                 let mut starts = vec![start];
-                while let Some((at, next)) = chars.next_if(|(_, next)| class(*next) == Class::Pairs)
+                while let Some((at, next)) =
+                    chars.next_if(|(_, next)| class(*next) == Class::Pairs || voices(*next))
                 {
-                    starts.push(at);
+                    if !voices(next) {
+                        starts.push(at);
+                    }
                     end = at + next.len_utf8();
                 }
                 pairs(text, &starts, end, &mut position, &mut take);
@@ -126,6 +129,11 @@ fn without_blanks(char: char) -> bool {
         | 0xAC00..=0xD7A3 // Hangul
         | 0xF900..=0xFAFF | 0xFF66..=0xFF9D // Han, half-wide Katakana
         | 0x20000..=0x323AF)
+}
+
+/// The voicing marks of kana, which in decomposed text stand behind their sign.
+fn voices(char: char) -> bool {
+    matches!(char, '\u{3099}' | '\u{309A}')
 }
 
 fn is_joiner(char: char) -> bool {
