@@ -233,7 +233,9 @@ impl Searcher {
         }
         let ranges: Vec<(Part, Range<u64>)> = missing
             .iter()
-            .map(|(_, wanted, part)| (part.clone(), wanted.1.start as u64..wanted.1.end as u64))
+            .map(|(_, wanted, part)| {
+                (part.clone(), wanted.1.start as u64..wanted.1.end as u64)
+            })
             .collect();
         let held = fetch(&ranges, GAP).await?;
         for ((reader, wanted, part), (_, range)) in missing.iter().zip(&ranges) {
@@ -339,7 +341,7 @@ impl Ranking<'_> {
             worths.push((*word, worth));
         }
         let mut notes = Vec::new();
-        let allowed = allowed(clauses, &matches, &mut tally, &mut notes);
+        let allowed = allowed(clauses, &matches, &mut notes);
         let scores = Scores { readers, numbers, tally: &tally, weights, lang: self.lang };
         let (mut candidates, more) = self.admitted(scores.candidates(), &allowed);
         let near: Vec<(&Sought, f32)> = worths
@@ -378,8 +380,9 @@ impl Ranking<'_> {
         let Searcher { readers, numbers, weights, .. } = self.searcher;
         if let [word] = sought {
             let counts = count(readers, numbers, word, zone, weights)?;
-            return Ok(counts
-                .map(|counts| counts.articles.into_iter().map(|(article, _)| article).collect()));
+            return Ok(counts.map(|counts| {
+                counts.articles.into_iter().map(|(article, ..)| article).collect()
+            }));
         }
         let mut articles = Vec::new();
         let mut complete = true;
@@ -429,7 +432,6 @@ impl Ranking<'_> {
 fn allowed<'a>(
     clauses: &[Clause],
     matches: &'a [Vec<u32>],
-    tally: &mut Tally,
     notes: &mut Vec<String>,
 ) -> impl Fn(u32) -> bool + use<'a> {
     let mut must: Vec<&Vec<u32>> = Vec::new();
@@ -442,9 +444,6 @@ fn allowed<'a>(
         } else {
             must.push(matches);
         }
-    }
-    if clauses.iter().all(|clause| clause.not) && tally.all == 0.0 && !clauses.is_empty() {
-        notes.push("the question only says what must not occur".to_owned());
     }
     move |article| {
         must.iter().all(|articles| articles.binary_search(&article).is_ok())

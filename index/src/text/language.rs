@@ -67,9 +67,14 @@ impl Lang {
         Some(Self(at as u8))
     }
 
-    /// The most likely language of a text.
+    /// The most likely language of a text. Latin letters of which trigrams cannot tell the language
+    /// are mostly code, names and numbers, and are taken for English.
     pub fn of(text: &str) -> Self {
-        whatlang::detect(text).map_or(Self::NONE, |info| Self::known(info.lang()))
+        let Some(info) = whatlang::detect(text) else { return Self::NONE };
+        if info.script() == Script::Latin && !info.is_reliable() {
+            return Self::ENGLISH;
+        }
+        Self::known(info.lang())
     }
 
     /// The language of a text where it shows.

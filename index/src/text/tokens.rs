@@ -65,9 +65,12 @@ pub fn words<'a>(text: &'a str, mut take: impl FnMut(Word<'a>)) {
             Class::Pairs => {
                 let mut end = start + char.len_utf8();
                 let mut starts = vec![start];
-                while let Some((at, next)) = chars.next_if(|(_, next)| class(*next) == Class::Pairs)
+                while let Some((at, next)) =
+                    chars.next_if(|(_, next)| class(*next) == Class::Pairs || voices(*next))
                 {
-                    starts.push(at);
+                    if !voices(next) {
+                        starts.push(at);
+                    }
                     end = at + next.len_utf8();
                 }
                 pairs(text, &starts, end, &mut position, &mut take);
@@ -126,6 +129,11 @@ fn without_blanks(char: char) -> bool {
         | 0xAC00..=0xD7A3 // Hangul
         | 0xF900..=0xFAFF | 0xFF66..=0xFF9D // Han, half-wide Katakana
         | 0x20000..=0x323AF)
+}
+
+/// The voicing marks of kana, which in decomposed text stand behind their sign.
+fn voices(char: char) -> bool {
+    matches!(char, '\u{3099}' | '\u{309A}')
 }
 
 fn is_joiner(char: char) -> bool {
@@ -202,8 +210,7 @@ fn chunk<'a>(
     if start < run.len() {
         parts.push(start..run.len());
     }
-    let numbers =
-        parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
+    let numbers = parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
     let first = *position;
     let at = |part: &Range<usize>| range.start + part.start..range.start + part.end;
     match &parts[..] {
@@ -284,9 +291,7 @@ impl Analyzer {
         lower(&word.text, &mut self.scratch);
         let stems = self.stemmers.entry(lang).or_insert_with(|| Stems {
             stemmer: lang.stemmer().map(|language| {
-                TextAnalyzer::builder(RawTokenizer::default())
-                    .filter(Stemmer::new(language))
-                    .build()
+                TextAnalyzer::builder(RawTokenizer::default()).filter(Stemmer::new(language)).build()
             }),
             known: HashMap::new(),
         });
@@ -336,9 +341,5 @@ fn without_accents(word: String) -> String {
     }
     let bare = word.nfd().filter(|char| !matches!(u32::from(*char), 0x300..=0x36F));
     let bare: String = bare.nfc().collect();
-    bare.replace('ß', "ss")
-        .replace('ø', "o")
-        .replace('ł', "l")
-        .replace('æ', "ae")
-        .replace('œ', "oe")
+    bare.replace('ß', "ss").replace('ø', "o").replace('ł', "l").replace('æ', "ae").replace('œ', "oe")
 }
