@@ -31,6 +31,8 @@ mod survey;
 mod tally;
 mod verify;
 
+pub use verify::verify;
+
 use std::path::PathBuf;
 
 pub use changes::{Change, read_changes};

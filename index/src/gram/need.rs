@@ -45,9 +45,9 @@ const MAX_SYMBOLS: usize = 4096;
 /// A longer literal keeps its two ends, so that a pattern of megabytes is not copied for each
 /// alternative; 64 characters in a row are rare enough.
 const MAX_TEXT: usize = 128;
-/// A gram is at most three characters, so one that reaches over a border has at most two on
+/// A gram is at most four characters, so one that reaches over a border has at most three on
 /// either side.
-const EDGE: usize = 2;
+const EDGE: usize = 3;
 /// A class with more members (folded) is a gap. Ten digits are worth it, 26 letters are not: one
 /// of their grams is found nearly everywhere.
 const MAX_CLASS: usize = 10;

@@ -16,6 +16,7 @@ use crate::{
     fault::FaultKind,
     gram::{Candidates, plan_literal},
     manifest::Settings,
+    rank::TextReader,
     segment::{LongText, NewContent, NewDoc, SegmentWriter},
     store::{Store, Writer},
     verify::verify,
@@ -132,6 +133,29 @@ fn check(index: &Index, model: &Model, settings: Settings) {
     }
 }
 
+/// The full text has each live document that has words, and after compaction no other.
+fn check_text(index: &Index, model: &Model, compacted: bool) {
+    let mut has: Vec<BTreeSet<u64>> = Vec::new();
+    for segment in index.segments() {
+        let reader = TextReader::open(segment.bundle()).unwrap();
+        let rows = reader.iter().flat_map(|reader| reader.articles().rows());
+        has.push(rows.map(|row| row.oid).collect());
+    }
+    let mut live = BTreeSet::new();
+    for (at, doc) in index.live().filter(|(_, doc)| doc.state.has(State::TEXT)) {
+        live.insert(doc.oid());
+        if let (_, Found::Text(text)) = &model[&doc.key]
+            && text.iter().any(u8::is_ascii_alphabetic)
+            && doc.nul.is_none()
+        {
+            assert!(has[at.segment as usize].contains(&doc.oid()), "{doc:?}");
+        }
+    }
+    if compacted {
+        assert!(has.iter().flatten().all(|oid| live.contains(oid)));
+    }
+}
+
 fn keys() -> Vec<String> {
     let letters = ["", "a", "b", "é"];
     letters.iter().flat_map(|a| letters.map(|b| format!("{a}{b}"))).collect()
@@ -176,8 +200,9 @@ proptest! {
     fn the_index_is_the_map(
         steps in proptest::collection::vec(step(), 1..9),
         pack in any::<bool>(),
+        text in proptest::bool::weighted(0.2),
     ) {
-        let settings = Settings { pack, text: false };
+        let settings = Settings { pack, text };
         let dir = tempfile::tempdir().unwrap();
         let store = Store::at(dir.path());
         let mut writer = store.lock(None, settings).unwrap();
@@ -198,7 +223,11 @@ proptest! {
                     }
                 }
             }
-            check(&store.open().unwrap(), &model, settings);
+            let index = store.open().unwrap();
+            check(&index, &model, settings);
+            if text {
+                check_text(&index, &model, false);
+            }
         }
         let count = writer.manifest().segments.len();
         if count > 0 {
@@ -206,6 +235,9 @@ proptest! {
         }
         let index = store.open().unwrap();
         check(&index, &model, settings);
+        if text {
+            check_text(&index, &model, true);
+        }
         let gone: u32 = index.segments().iter().map(|segment| segment.docs().gone()).sum();
         prop_assert_eq!(gone, 0, "nothing is left that a tombstone could hide");
     }
