@@ -207,7 +207,7 @@ async fn a_server_that_lists_out_of_order_is_indexed_all_the_same() {
     let bucket = Bucket::with(12).await;
     bucket.server.store().put("docs-more/a.md", "beside\n");
     bucket.server.store().put("docs", "an object like the directory\n");
-    bucket.server.faults().list_in(Order::Segments);
+    bucket.server.faults().list_in(Order::Components);
     assert_eq!(bucket.index("build")["committed"].as_u64(), Some(14));
     bucket.is_sound();
     bucket.server.reset();

@@ -6,6 +6,8 @@
 mod cli;
 mod contract;
 mod faults;
+#[cfg(feature = "cli")]
+mod indexed;
 #[cfg(feature = "build")]
 mod indexing;
 mod listing;

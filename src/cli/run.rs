@@ -159,9 +159,7 @@ impl Ready {
                 | Command::Index(_)
                 | Command::Doctor(_)
                 | Command::Completions(_)
-                | Command::Man => {
-                    Box::pin(std::future::ready(Ok(Exit::Match)))
-                }
+                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
             },
         }
     }

@@ -12,9 +12,7 @@ pub(super) fn told(fault: Fault) -> Error {
             (Kind::Undecodable, "run `r2vfs index build`, which makes it anew")
         }
         FaultKind::Foreign => (Kind::Config, "name another directory with --index-dir"),
-        FaultKind::Locked => {
-            (Kind::Unavailable, "wait until the other process is done, or end it")
-        }
+        FaultKind::Locked => (Kind::Unavailable, "wait until the other process is done, or end it"),
         FaultKind::Full => (
             Kind::Io,
             "the index is as it was at its last commit: make room, or name another directory with \

@@ -143,7 +143,11 @@ impl Fetcher {
 pub(super) fn ends_everything(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Credentials | Kind::NoBucket | Kind::Config | Kind::Deadline | Kind::Budget
+        Kind::Credentials
+            | Kind::NoBucket
+            | Kind::Config
+            | Kind::Deadline
+            | Kind::Budget
             | Kind::Cancelled
     )
 }

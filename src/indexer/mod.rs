@@ -31,8 +31,6 @@ mod survey;
 mod tally;
 mod verify;
 
-pub use verify::verify;
-
 use std::path::PathBuf;
 
 pub use changes::{Change, read_changes};

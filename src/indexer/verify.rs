@@ -124,8 +124,8 @@ async fn text_of(vfs: &Vfs, op: &Op, entry: Entry) -> Result<Option<Vec<u8>>> {
             return Err(Error::new(Kind::TooLarge, "it is too long to be compared"));
         }
     }
+    let mut text = Vec::new();
     if let Some(mut decoder) = utf8(&bytes) {
-        let mut text = Vec::new();
         decoder.read_to_end(&mut text).map_err(from_io)?;
         return Ok(Some(text));
     }

@@ -34,13 +34,13 @@ use std::{
     time::Duration,
 };
 
-pub use content::{ByteStream, Content};
 #[cfg(feature = "build")]
 pub(crate) use content::STEP;
-#[cfg(feature = "build")]
-pub(crate) use haystack::from_io;
+pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
+#[cfg(feature = "build")]
+pub(crate) use haystack::from_io;
 pub use index::IndexOptions;
 #[cfg(feature = "index")]
 pub(crate) use index::{IndexView, ends_the_operation};

@@ -147,8 +147,12 @@ async fn a_killed_publisher_leaves_the_old_index_and_uploads_nothing_twice() {
     bucket.server.reset();
     bucket.index("publish");
     assert_eq!(segments_of_the_manifest(&bucket).len(), 2);
-    let segments =
-        bucket.server.log().iter().filter(|a| a.kind == Kind::Put && a.name.ends_with(".seg")).count();
+    let segments = bucket
+        .server
+        .log()
+        .iter()
+        .filter(|a| a.kind == Kind::Put && a.name.ends_with(".seg"))
+        .count();
     assert_eq!(segments, 0, "they were there already");
     bucket.is_sound();
 }

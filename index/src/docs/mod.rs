@@ -1,8 +1,8 @@
 //! The documents table: which keys at which versions a segment covers, and what is known of each.
 //!
 //! As structs with two strings each, a million documents take 200 MB before the first query. The
-//! table stays in memory as it was encoded ([`row`]): rows in key order, each key without what it
-//! shares with the one before, in groups of [`GROUP`] that begin with a whole key. A document's
+//! table stays in memory as it was encoded (`row`): rows in key order, each key without what it
+//! shares with the one before, in groups of 16 that begin with a whole key. A document's
 //! number is its rank.
 //!
 //! All rows are decoded once when the table is opened; what is handed out later was checked.

@@ -148,11 +148,7 @@ pub(super) async fn compact(
 }
 
 /// Deletes the index.
-pub(super) fn remove(
-    context: &Context<'_>,
-    plan: &MountPlan,
-    out: &mut Out,
-) -> Result<(), Stop> {
+pub(super) fn remove(context: &Context<'_>, plan: &MountPlan, out: &mut Out) -> Result<(), Stop> {
     #[derive(serde::Serialize)]
     struct Dropped {
         dropped: bool,

@@ -84,9 +84,7 @@ impl Ready {
                 let single = with.own.single_publisher;
                 (with.own.which, Action::Publish { to: to(with.own.to)?, single })
             }
-            Index::Status(with) => {
-                (with.own.which, Action::Status { list: !with.own.no_list })
-            }
+            Index::Status(with) => (with.own.which, Action::Status { list: !with.own.no_list }),
             Index::Verify(with) => (with.own.which, Action::Verify { deep: with.own.deep }),
             Index::Compact(with) => (with.own.which, Action::Compact),
             Index::Gc(with) => {
@@ -111,9 +109,9 @@ impl Ready {
         };
         let mounts = chosen(&options.mounts, which.mount_point.as_deref())?;
         let elsewhere = match &action {
-            Action::Publish { to, .. }
-            | Action::Gc { to, .. }
-            | Action::DropPublished { to } => to.is_some(),
+            Action::Publish { to, .. } | Action::Gc { to, .. } | Action::DropPublished { to } => {
+                to.is_some()
+            }
             _ => false,
         };
         if elsewhere && mounts.len() > 1 {
@@ -199,9 +197,7 @@ impl Action {
                 published::collect(context, plan, to.as_ref(), *grace, *dry, out).await
             }
             Self::Drop => job::remove(context, plan, out),
-            Self::DropPublished { to } => {
-                published::remove(context, plan, to.as_ref(), out).await
-            }
+            Self::DropPublished { to } => published::remove(context, plan, to.as_ref(), out).await,
         }
     }
 }
@@ -223,10 +219,7 @@ impl Context<'_> {
 
     /// The answer of `work`, unless Ctrl-C comes first: what is half done is undone by the next
     /// command.
-    async fn unless_halted<T>(
-        &self,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    async fn unless_halted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         use futures_util::future::{Either, select};
         match select(std::pin::pin!(work), std::pin::pin!(self.halt.wait())).await {
             Either::Left((done, _)) => done,
@@ -292,4 +285,3 @@ fn tell_notes(options: &Options, notes: &[String]) {
         say(&format!("r2vfs: {}", super::super::failure::lines(note)));
     }
 }
-
