@@ -47,7 +47,7 @@ impl Index {
     /// What reading fails with; [`FaultKind::Damaged`](crate::FaultKind::Damaged).
     pub async fn warm(&self, docs: &[DocRef], reads: usize) -> Result<Held> {
         let mut held = Held::default();
-        let mut reads: Vec<BoxFuture<'_, Result<Held>>> = Vec::new();
+        let mut fetches: Vec<BoxFuture<'_, Result<Held>>> = Vec::new();
         for (number, segment) in (0..).zip(self.segments()) {
             let Some(pack) = segment.pack() else { continue };
             let places: Vec<Place> = docs
@@ -57,10 +57,10 @@ impl Index {
                 .collect();
             let wanted = pack.wanted(&places)?;
             let gap = gap(&wanted, reads);
-            reads.push(Box::pin(async move { fetch(&wanted, gap).await }));
+            fetches.push(Box::pin(async move { fetch(&wanted, gap).await }));
         }
-        for read in side_by_side(reads).await? {
-            held.extend(read);
+        for fetched in side_by_side(fetches).await? {
+            held.extend(fetched);
         }
         Ok(held)
     }
