@@ -52,10 +52,15 @@ pub(super) struct Crew<'j> {
     running: FuturesUnordered<Task<Result<()>>>,
 }
 
+/// What one builder takes beside its text: the table of its n-grams, and as much again while it
+/// ends a segment (the example `segment_figures` of the index measures it).
+const A_BUILDER: u64 = 64 << 20;
+
 impl<'j> Crew<'j> {
     pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
-        let builders = job.platform.parallelism();
         let memory = job.options.memory;
+        let most = usize::try_from(memory / A_BUILDER).unwrap_or(usize::MAX).max(1);
+        let builders = job.platform.parallelism().min(most);
         // One batch is fetched while each builder has its own.
         let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED) / (builders as u64 + 1);
         let builder = Builder {

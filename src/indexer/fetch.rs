@@ -130,7 +130,13 @@ impl Fetcher {
         }
     }
 
-    async fn open(&self, entry: Entry) -> Result<Fetched> {
+    async fn open(&self, mut entry: Entry) -> Result<Fetched> {
+        if !self.vfs.trusts(&entry) {
+            // The next write may leave its version as it is: what was read now would be covered
+            // for ever.
+            self.vfs.platform().sleep(SETTLED).await;
+            entry = self.vfs.look_again(&self.op, &entry).await?;
+        }
         let content = self.vfs.open(&self.op, entry, Use::Scan, MAX_GET).await?;
         let (entry, changed) = (content.entry.clone(), content.changed);
         let decoded = content.compression(false).is_some();
@@ -138,6 +144,10 @@ impl Fetcher {
         Ok(Fetched { entry, changed, got: Got::Bytes { haystack, decoded } })
     }
 }
+
+/// How long a local file must be left alone until its version can be trusted; see
+/// [`Bucket::trusts`](crate::bucket::Bucket::trusts).
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
 
 /// Errors that say nothing about the object they met.
 pub(super) fn ends_everything(kind: Kind) -> bool {

@@ -18,7 +18,7 @@ use super::fold::{fold, folded};
 pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub type Text = Vec<char>;
+pub(super) type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]

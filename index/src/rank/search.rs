@@ -233,9 +233,7 @@ impl Searcher {
         }
         let ranges: Vec<(Part, Range<u64>)> = missing
             .iter()
-            .map(|(_, wanted, part)| {
-                (part.clone(), wanted.1.start as u64..wanted.1.end as u64)
-            })
+            .map(|(_, wanted, part)| (part.clone(), wanted.1.start as u64..wanted.1.end as u64))
             .collect();
         let held = fetch(&ranges, GAP).await?;
         for ((reader, wanted, part), (_, range)) in missing.iter().zip(&ranges) {
@@ -380,9 +378,8 @@ impl Ranking<'_> {
         let Searcher { readers, numbers, weights, .. } = self.searcher;
         if let [word] = sought {
             let counts = count(readers, numbers, word, zone, weights)?;
-            return Ok(counts.map(|counts| {
-                counts.articles.into_iter().map(|(article, ..)| article).collect()
-            }));
+            return Ok(counts
+                .map(|counts| counts.articles.into_iter().map(|(article, ..)| article).collect()));
         }
         let mut articles = Vec::new();
         let mut complete = true;

@@ -5,7 +5,11 @@
 //! letter is taken as right: typing errors rarely hit it, and it bounds what must be read of a
 //! dictionary.
 
-use super::{reader::{TextReader, in_memory}, schema::Zone, terms::Sought};
+use super::{
+    reader::{TextReader, in_memory},
+    schema::Zone,
+    terms::Sought,
+};
 use crate::{fault::Result, text::Kind};
 
 /// Shorter words are near everything.
@@ -58,7 +62,9 @@ pub(crate) fn near(readers: &[TextReader], word: &Sought) -> Result<Option<Vec<S
         while compared < MAX_COMPARED && stream.advance() {
             compared += 1;
             let Ok(term) = std::str::from_utf8(stream.key()) else { continue };
-            if Zone::of_key(term.as_bytes(), term.trim_end_matches(ZONES).as_bytes()) != Some(Zone::Body) {
+            if Zone::of_key(term.as_bytes(), term.trim_end_matches(ZONES).as_bytes())
+                != Some(Zone::Body)
+            {
                 continue;
             }
             if let Some(distance) = distance(&letters, term, most) {

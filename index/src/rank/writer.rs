@@ -169,7 +169,8 @@ impl TextWriter {
             1 => self.full.remove(0),
             _ => {
                 let folder = self.folder();
-                let indexes: Vec<Index> = self.full.iter().map(|(_, index)| index.clone()).collect();
+                let indexes: Vec<Index> =
+                    self.full.iter().map(|(_, index)| index.clone()).collect();
                 let merged = merge_indices(&indexes, directory(&folder)?).map_err(unwritten)?;
                 (folder, merged)
             }
@@ -224,7 +225,10 @@ pub(super) fn write_parts(
 ) -> Result<()> {
     let metas = index.searchable_segment_metas().map_err(unwritten)?;
     let [segment] = &metas[..] else {
-        return Err(Fault::new(FaultKind::Invalid, "the full text was not merged into one segment"));
+        return Err(Fault::new(
+            FaultKind::Invalid,
+            "the full text was not merged into one segment",
+        ));
     };
     let mut files = HashMap::new();
     let mut lengths = HashMap::new();

@@ -88,9 +88,10 @@ impl Cutter<'_> {
     }
 
     fn text(&mut self, piece: Piece) {
-        let full = self.open.as_ref().is_some_and(|open| {
-            !open.body.is_empty() && open.body.len() + piece.text.len() > LONG
-        });
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|open| !open.body.is_empty() && open.body.len() + piece.text.len() > LONG);
         if full && self.done.len() < MAX_SECTIONS {
             self.close();
         }

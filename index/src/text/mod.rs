@@ -24,8 +24,8 @@ mod tests;
 use std::ops::Range;
 
 pub use language::Lang;
-pub use tokens::{Analyzer, Kind, MAX_TERM, Word, words};
 pub(crate) use stop::is_stop;
+pub use tokens::{Analyzer, Kind, MAX_TERM, Word, words};
 
 /// A part of an article, under one heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,9 +119,8 @@ fn format_of(key: &str, text: &str) -> Format {
 
 fn looks_like_html(text: &str) -> bool {
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    let is = |tag: &str| {
-        start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
-    };
+    let is =
+        |tag: &str| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
     is("<!doctype html") || is("<html")
 }
 
@@ -129,7 +128,8 @@ fn looks_like_html(text: &str) -> bool {
 fn readable(key: &str) -> String {
     let mut parts = key.rsplit('/').filter(|part| !part.is_empty());
     let name = parts.next().unwrap_or(key);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let stem =
+        name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
     let says_nothing = matches!(stem.to_ascii_lowercase().as_str(), "index" | "_index" | "readme");
     let said = if says_nothing { parts.next().unwrap_or(stem) } else { stem };
     let spaced = said.replace(['-', '_', '+'], " ");

@@ -27,7 +27,10 @@ fn markdown_is_cut_at_headings_and_not_in_code() {
     );
     let cut = sections("docs/exporters.md", &text);
     let trails: Vec<Vec<String>> = cut.iter().map(|section| section.trail.clone()).collect();
-    assert_eq!(trails, [vec![], vec!["Usage".to_owned()], vec!["Usage".into(), "With Node".into()]]);
+    assert_eq!(
+        trails,
+        [vec![], vec!["Usage".to_owned()], vec!["Usage".into(), "With Node".into()]]
+    );
     assert!(cut.iter().all(|section| section.title == "Exporters"));
     assert_eq!((&*cut[0].about, &*cut[1].about), ("Send data", ""));
     assert!(cut[1].body.contains("# no heading") && cut[1].body.contains("--foo-bar"));
@@ -123,10 +126,16 @@ fn identifiers_are_found_whole_and_in_parts() {
         terms("", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ["otelexporterotlpendpoint", "otel", "exporter", "otlp", "endpoint"]
     );
-    assert_eq!(terms("", "ConsoleSpanExporter"), ["consolespanexporter", "console", "span", "exporter"]);
+    assert_eq!(
+        terms("", "ConsoleSpanExporter"),
+        ["consolespanexporter", "console", "span", "exporter"]
+    );
     assert_eq!(terms("", "HTTPServer"), ["httpserver", "http", "server"]);
     assert_eq!(terms("", "--foo-bar=1"), ["foobar", "foo", "bar", "1"]);
-    assert_eq!(terms("", "http.server.duration."), ["httpserverduration", "http", "server", "duration"]);
+    assert_eq!(
+        terms("", "http.server.duration."),
+        ["httpserverduration", "http", "server", "duration"]
+    );
     assert_eq!(terms("", "E1234 log4j v1.22.3"), ["e1234", "log4j", "v1223", "v1", "22", "3"]);
     assert_eq!(terms("", "10.5 2024-01-15"), ["10.5", "10", "2024-01-15", "2024", "01", "15"]);
     assert_eq!(terms("", "C++ and C# or .NET"), ["cpp", "and", "csharp", "or", "dotnet", "net"]);
@@ -147,7 +156,10 @@ fn words_are_folded_and_stemmed() {
 #[test]
 fn scripts_without_blanks_become_pairs() {
     assert_eq!(terms("zh", "对象存储"), ["对象", "象存", "存储"]);
-    assert_eq!(terms("ja", "鍵 OpenTelemetryの設定"), ["鍵", "opentelemetry", "open", "telemetry", "の設", "設定"]);
+    assert_eq!(
+        terms("ja", "鍵 OpenTelemetryの設定"),
+        ["鍵", "opentelemetry", "open", "telemetry", "の設", "設定"]
+    );
     assert_eq!(terms("ko", "인증을"), ["인증", "증을"]);
     assert_eq!(terms("ja", "ガ"), terms("ja", "\u{30AB}\u{3099}"), "one form of a sign");
     let mut positions = Vec::new();
