@@ -127,7 +127,6 @@ fn weights(sets: &[String]) -> Result<Weights> {
             "k1" => weights.k1 = value,
             "b" => weights.b = value,
             "title" => weights.title = value,
-            "about" => weights.about = value,
             "path" => weights.path = value,
             "proximity" => weights.proximity = value,
             "window" => weights.window = value as u32,
@@ -209,12 +208,15 @@ fn main() -> Result<()> {
         }
         times.sort();
         let reads = memory.reads();
-        let at = |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
+        let at =
+            |share: f64| times[((times.len() - 1) as f64 * share) as usize].as_secs_f64() * 1e3;
         if !args.quiet {
             eprintln!("p50 {:.2} ms, p99 {:.2} ms; {reads:?}", at(0.5), at(0.99));
         }
         if let Some(path) = &args.run {
-            let named = if set.is_empty() { path.clone() } else {
+            let named = if set.is_empty() {
+                path.clone()
+            } else {
                 path.with_extension(format!("{}.tsv", set.join(",")))
             };
             fs::write(named, run)?;
@@ -233,9 +235,18 @@ fn ask(asked: &str, args: &Args, bundles: &[Bundle], articles: &[Article]) -> Re
         println!("  note: {note}");
     }
     for hit in &found.hits {
-        println!("  {:7.3} {}:{}-{} {} > {}", hit.score, hit.key, hit.lines.start, hit.lines.end, hit.title, hit.trail.join(" > "));
+        println!(
+            "  {:7.3} {}:{}-{} {} > {}",
+            hit.score,
+            hit.key,
+            hit.lines.start,
+            hit.lines.end,
+            hit.title,
+            hit.trail.join(" > ")
+        );
         let article = articles.iter().find(|article| article.key == hit.key);
-        let section = article.and_then(|article| article.sections.iter().find(|s| s.bytes == hit.bytes));
+        let section =
+            article.and_then(|article| article.sections.iter().find(|s| s.bytes == hit.bytes));
         if let Some(section) = section {
             println!("          {}", snippet(&question, &section.body, 160).text);
         }

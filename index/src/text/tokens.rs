@@ -210,7 +210,8 @@ fn chunk<'a>(
     if start < run.len() {
         parts.push(start..run.len());
     }
-    let numbers = parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
+    let numbers =
+        parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
     let first = *position;
     let at = |part: &Range<usize>| range.start + part.start..range.start + part.end;
     match &parts[..] {
@@ -291,7 +292,9 @@ impl Analyzer {
         lower(&word.text, &mut self.scratch);
         let stems = self.stemmers.entry(lang).or_insert_with(|| Stems {
             stemmer: lang.stemmer().map(|language| {
-                TextAnalyzer::builder(RawTokenizer::default()).filter(Stemmer::new(language)).build()
+                TextAnalyzer::builder(RawTokenizer::default())
+                    .filter(Stemmer::new(language))
+                    .build()
             }),
             known: HashMap::new(),
         });
@@ -341,5 +344,9 @@ fn without_accents(word: String) -> String {
     }
     let bare = word.nfd().filter(|char| !matches!(u32::from(*char), 0x300..=0x36F));
     let bare: String = bare.nfc().collect();
-    bare.replace('ß', "ss").replace('ø', "o").replace('ł', "l").replace('æ', "ae").replace('œ', "oe")
+    bare.replace('ß', "ss")
+        .replace('ø', "o")
+        .replace('ł', "l")
+        .replace('æ', "ae")
+        .replace('œ', "oe")
 }
