@@ -100,6 +100,12 @@ impl BundleWriter {
         Ok(())
     }
 
+    /// Where the file lies: what has to wait on disk finds room there if the file does.
+    pub fn dir(&self) -> &Path {
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        dir.unwrap_or(Path::new("."))
+    }
+
     /// The names and lengths of the parts so far.
     pub fn parts(&self) -> impl Iterator<Item = (&str, u64)> {
         self.parts.iter().map(|part| (&*part.name, part.len))

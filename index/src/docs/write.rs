@@ -63,27 +63,37 @@ impl DocsWriter {
         self.rows.len() + self.packed.len()
     }
 
-    /// Adds a document and returns its number. A fault leaves the table as it was.
+    /// Whether a document with this key and ETag could be added now.
     ///
     /// # Errors
     /// [`FaultKind::Invalid`] for a key that is not greater than the last, a key or an ETag that is
-    /// too long, a place without the flag or the flag without a place, or a table that is full.
-    pub fn add(&mut self, doc: &Doc) -> Result<u32> {
-        let wrong = if self.last.as_ref().is_some_and(|last| *last >= doc.key) {
+    /// too long, or a table that is full.
+    pub fn check(&self, key: &str, etag: &str) -> Result<()> {
+        /// No row is longer.
+        const ROOM: u64 = 16 << 10;
+        let full = self.total + self.rows.len() as u64 + ROOM > MAX_ROWS;
+        let wrong = if self.last.as_deref().is_some_and(|last| last >= key) {
             "its key does not follow the last one"
-        } else if doc.key.len() > MAX_KEY || doc.etag.len() > MAX_ETAG {
+        } else if key.len() > MAX_KEY || etag.len() > MAX_ETAG {
             "its key or its ETag is too long"
-        } else if doc.state.has(State::PACKED) != doc.place.is_some() {
-            "it must have a place where it is packed and only there"
-        } else if self.len == u32::MAX
-            || self.total + self.rows.len() as u64 > MAX_ROWS - (16 << 10)
-        {
+        } else if self.len == u32::MAX || full {
             "the segment is full"
         } else {
-            ""
+            return Ok(());
         };
-        if !wrong.is_empty() {
-            let detail = format!("{:?} cannot be added to the index: {wrong}", doc.key);
+        let detail = format!("{key:?} cannot be added to the index: {wrong}");
+        Err(Fault::new(FaultKind::Invalid, detail))
+    }
+
+    /// Adds a document and returns its number. A fault leaves the table as it was.
+    ///
+    /// # Errors
+    /// As [`DocsWriter::check`]; [`FaultKind::Invalid`] for a place without the flag or the flag
+    /// without a place.
+    pub fn add(&mut self, doc: &Doc) -> Result<u32> {
+        self.check(&doc.key, &doc.etag)?;
+        if doc.state.has(State::PACKED) != doc.place.is_some() {
+            let detail = "a document has a place in the pack where it is packed, and only there";
             return Err(Fault::new(FaultKind::Invalid, detail));
         }
         if (self.len as usize).is_multiple_of(GROUP) {

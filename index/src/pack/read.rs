@@ -24,12 +24,12 @@ const DECODED: usize = 32;
 /// See the [module](super). Cheap to clone; clones share the decoded blocks.
 #[derive(Clone, Debug)]
 pub struct PackReader {
+    part: Part,
     shared: Arc<Shared>,
 }
 
 #[derive(Debug)]
 struct Shared {
-    part: Part,
     blocks: Vec<Block>,
     /// The one used last is at the back.
     decoded: Mutex<VecDeque<(u32, Bytes)>>,
@@ -53,7 +53,15 @@ impl PackReader {
         let part = bundle.need(PART)?;
         let blocks = parse(&directory.hot()?, part.len())?;
         let decoded = Mutex::new(VecDeque::with_capacity(DECODED));
-        Ok(Some(Self { shared: Arc::new(Shared { part, blocks, decoded }) }))
+        Ok(Some(Self { part, shared: Arc::new(Shared { blocks, decoded }) }))
+    }
+
+    /// The same pack, read through a bundle of the same file that has another source.
+    ///
+    /// # Errors
+    /// [`FaultKind::Damaged`](crate::FaultKind::Damaged) for a bundle of another file.
+    pub fn through(&self, bundle: &Bundle) -> Result<Self> {
+        Ok(Self { part: bundle.need(PART)?, shared: self.shared.clone() })
     }
 
     /// How many blocks it has.
@@ -66,7 +74,7 @@ impl PackReader {
     /// # Errors
     /// [`FaultKind::Damaged`](crate::FaultKind::Damaged) when the place is outside the pack.
     pub fn blocks_of(&self, place: Place) -> Result<Range<u32>> {
-        let damaged = || self.shared.part.damaged("a document lies outside of it");
+        let damaged = || self.part.damaged("a document lies outside of it");
         if place.len as usize > MAX_TEXT {
             return Err(damaged());
         }
@@ -114,7 +122,7 @@ impl PackReader {
     /// # Errors
     /// As [`PackReader::blocks_of`].
     pub fn wanted(&self, places: &[Place]) -> Result<Vec<(Part, Range<u64>)>> {
-        let range = |place: &Place| Ok((self.shared.part.clone(), self.range_of(*place)?));
+        let range = |place: &Place| Ok((self.part.clone(), self.range_of(*place)?));
         places.iter().map(range).collect()
     }
 
@@ -156,7 +164,7 @@ impl PackReader {
     pub(crate) async fn stored(&self, number: u32) -> Result<(Method, Bytes, u32)> {
         let block = self.find(number)?;
         let range = block.at..block.at + u64::from(block.stored);
-        Ok((block.method, self.shared.part.read(range).await?, block.raw))
+        Ok((block.method, self.part.read(range).await?, block.raw))
     }
 
     /// Bytes of a block's text.
@@ -167,7 +175,7 @@ impl PackReader {
 
     fn find(&self, number: u32) -> Result<&Block> {
         let block = self.shared.blocks.get(number as usize);
-        block.ok_or_else(|| self.shared.part.damaged("it has no such block"))
+        block.ok_or_else(|| self.part.damaged("it has no such block"))
     }
 
     fn block(&self, number: u32) -> Result<Option<Bytes>> {
@@ -184,7 +192,7 @@ impl PackReader {
         }
         let block = self.find(number)?;
         let range = block.at..block.at + u64::from(block.stored);
-        let Some(stored) = self.shared.part.get(range)? else { return Ok(None) };
+        let Some(stored) = self.part.get(range)? else { return Ok(None) };
         let raw = Bytes::from(block::unpack(block.method, &stored, block.raw as usize)?);
         let mut kept = kept();
         if kept.len() >= DECODED {
@@ -195,7 +203,7 @@ impl PackReader {
     }
 
     fn lost(&self) -> Fault {
-        self.shared.part.damaged("what was read of it is not there")
+        self.part.damaged("what was read of it is not there")
     }
 }
 
