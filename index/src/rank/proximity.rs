@@ -124,7 +124,7 @@ pub(crate) fn phrase(
 ) -> Result<Option<Vec<u32>>> {
     let mut all = Vec::new();
     let mut complete = true;
-    for at in [Zone::Body, Zone::Title, Zone::About, Zone::Path] {
+    for at in [Zone::Body, Zone::Title, Zone::Path] {
         if zone.is_some_and(|zone| zone != at) {
             continue;
         }

@@ -92,6 +92,7 @@ fn words_titles_and_identifiers_are_found() {
     assert_eq!(keys(&ask(&index, "r2-endpoint"))[0], "upload.md");
     assert_eq!(keys(&ask(&index, "R2_ENDPOINT"))[0], "upload.md");
     assert_eq!(keys(&ask(&index, "ストレージの料金はいくらですか")), ["ja.md"]);
+    assert_eq!(keys(&ask(&index, "料")), ["ja.md"], "one sign stands for pairs with it");
     assert!(ask(&index, "zebra").hits.is_empty());
     let hit = &ask(&index, "secret key").hits[0];
     assert_eq!((&*hit.title, hit.oid, hit.lines.clone()), ("Access keys", 0, 1..4));

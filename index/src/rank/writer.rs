@@ -88,7 +88,6 @@ impl TextWriter {
             if at == 0 {
                 tokens.zone(Zone::Title, first.lang, &first.title);
                 tokens.zone(Zone::Path, Lang::ENGLISH, key);
-                tokens.zone(Zone::About, first.lang, &first.about);
             }
             let head = tokens.tokens.len();
             match section.trail.last() {

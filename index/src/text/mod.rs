@@ -32,16 +32,14 @@ pub use tokens::{Analyzer, Kind, MAX_TERM, Word, words};
 pub struct Section {
     /// The title of the article: of its front matter, its first heading, or its name made readable.
     pub title: String,
-    /// What its author says of the article: a description, a second title. Of the first section
-    /// only.
-    pub about: String,
     /// The headings that lead to it, outermost first, without one that repeats the title.
     pub trail: Vec<String>,
     /// Its lines, counted from 1, the end not among them.
     pub lines: Range<u64>,
     /// Its bytes in the text.
     pub bytes: Range<u64>,
-    /// Its text without markup.
+    /// Its text without markup; of the first section, behind what its author says of the article,
+    /// such as a description.
     pub body: String,
     /// The language of its text, or of its article where it is short.
     pub lang: Lang,
@@ -65,7 +63,6 @@ pub fn titled(title: &str, text: &str) -> Vec<Section> {
     if sections.is_empty() && !title.is_empty() {
         sections.push(Section {
             title: title.to_owned(),
-            about: String::new(),
             trail: Vec::new(),
             lines: 1..1,
             bytes: 0..0,

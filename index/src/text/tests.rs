@@ -32,7 +32,7 @@ fn markdown_is_cut_at_headings_and_not_in_code() {
         [vec![], vec!["Usage".to_owned()], vec!["Usage".into(), "With Node".into()]]
     );
     assert!(cut.iter().all(|section| section.title == "Exporters"));
-    assert_eq!((&*cut[0].about, &*cut[1].about), ("Send data", ""));
+    assert!(cut[0].body.starts_with("Send data\nintro"), "{}", &cut[0].body[..30]);
     assert!(cut[1].body.contains("# no heading") && cut[1].body.contains("--foo-bar"));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[cut[1].lines.start as usize - 1], "## Usage {#use}");
@@ -70,7 +70,7 @@ fn html_is_reduced_to_text() {
     let cut = sections("index", &text);
     assert_eq!(cut.len(), 2);
     assert_eq!(cut[0].title, "Welcome & more");
-    assert_eq!(cut[0].about, "about it");
+    assert!(cut[0].body.starts_with("about it"));
     assert_eq!(cut[1].trail, ["Welcome", "Second step"]);
     assert!(cut[1].body.contains("café") && cut[1].body.contains("x\n  y"));
     for none in ["color", "alert", "menu"] {
@@ -118,6 +118,16 @@ fn languages_are_told_and_inherited() {
     let cut = sections("a.md", &format!("# Titel\n\n{german}\n\n## Kurz\n\nrun it now\n"));
     assert!(cut.iter().all(|section| section.lang.code() == "de"), "{cut:?}");
     assert_eq!(Lang::of("オブジェクトストレージの使い方").code(), "ja");
+    let code = "opentelemetry instrumentation span exporter にデータを送る設定の方法".repeat(3);
+    assert_eq!(Lang::of(&code).code(), "ja", "most letters are Latin");
+    assert_eq!(Lang::of("foo bar 12 xyz").code(), "en", "not told by three words");
+    let held = ["en", "es", "pt"].map(|code| Lang::from_code(code).unwrap());
+    assert_eq!(Lang::asked_in("where is the collector", &held), Lang::from_code("en"));
+    assert_eq!(
+        Lang::asked_in("donde está el collector y para que sirve", &held),
+        Lang::from_code("es")
+    );
+    assert_eq!(Lang::asked_in("collector yaml", &held), None);
 }
 
 #[test]
