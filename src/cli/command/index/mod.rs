@@ -190,7 +190,8 @@ pub(in crate::cli) async fn on_the_spot(
         }
         if survey.bytes > ON_THE_SPOT {
             let mib = survey.bytes >> 20;
-            let message = format!("there is no index to search, and {mib} MiB are too many for now");
+            let message =
+                format!("there is no index to search, and {mib} MiB are too many for now");
             return Err(Error::new(Kind::NoIndex, message)
                 .at(plan.point.as_str())
                 .hint("make one with `r2vfs index build`, or use grep")
