@@ -184,7 +184,7 @@ pub(in crate::cli) async fn on_the_spot(
         let target = context.target(plan)?;
         let tally = Arc::new(Tally::default());
         let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
-        let survey = progress::shown(&tally, job.survey()).await?;
+        let survey = progress::shown(&tally, job.survey(false)).await?;
         if survey.indexed > 0 {
             continue;
         }
