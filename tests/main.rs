@@ -6,6 +6,10 @@
 mod cli;
 mod contract;
 mod faults;
+#[cfg(feature = "cli")]
+mod indexed;
+#[cfg(feature = "build")]
+mod indexing;
 mod listing;
 mod loopback;
 #[cfg(feature = "publish")]

@@ -21,7 +21,7 @@ use crate::{
     pack::{PackReader, PackWriter},
     rank::TextReader,
     segment::Segment,
-    store::fresh_id,
+    store::{fresh_id, scratch},
 };
 
 /// What to make of the segments.
@@ -109,7 +109,7 @@ fn merge_text(segments: &[Segment], plan: &Plan, dir: &Path, out: &mut BundleWri
         .zip(&alive)
         .map(|((reader, _), alive)| (reader.clone(), alive as &dyn Fn(u64) -> bool))
         .collect();
-    crate::rank::merge(&inputs, dir, out)
+    crate::rank::merge(&inputs, &scratch(dir)?, out)
 }
 
 /// Which documents stay, and what stays of each block of the packs.

@@ -4,6 +4,10 @@
 //! [`Index`] lays them over each other: of a key that several hold, the newest decides, and a
 //! tombstone there means that the index does not hold it.
 
+#[cfg(test)]
+#[cfg(feature = "build")]
+mod tests;
+
 use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 
 use crate::{

@@ -23,6 +23,7 @@ pub mod source;
 #[cfg(feature = "build")]
 pub mod store;
 pub mod text;
+pub mod verify;
 
 pub use bundle::{Bundle, Heat, Part};
 pub use docs::{Doc, Docs, Place, State, oid};

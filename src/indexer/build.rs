@@ -11,7 +11,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use encoding_rs_io::DecodeReaderBytesBuilder;
+use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 use r2vfs_index::{
     manifest::Settings,
     segment::{LongText, NewContent, NewDoc, SegmentWriter},
@@ -32,7 +32,7 @@ use crate::{
     vfs::{Haystack, from_io},
 };
 
-/// Objects in a row that may fail: more are no coincidence, and each costs retries.
+/// Gets in a row that may fail: more are no coincidence, and each costs retries.
 const IN_A_ROW: u64 = 64;
 
 /// What is read at a time of an object that is too long to be held.
@@ -96,32 +96,31 @@ impl Builder {
         if changed {
             self.findings.moved();
         }
-        let mut failures = 0;
         let content = match got {
-            Got::Bytes { haystack, decoded } => match content(*haystack, decoded, object.size) {
-                Ok(content) => content,
-                Err(error) if ends_everything(error.kind()) => return Err(error),
-                Err(error) => {
-                    failures = self.findings.unread(&path, &error);
-                    NewContent::Unreadable
+            Got::Bytes { haystack, decoded } => {
+                self.findings.read();
+                match content(*haystack, decoded, object.size) {
+                    Ok(content) => content,
+                    Err(error) if ends_everything(error.kind()) => return Err(error),
+                    Err(error) => {
+                        self.findings.unread(&path, &error);
+                        NewContent::Unreadable
+                    }
                 }
-            },
+            }
             Got::Archived => {
                 self.findings.archived();
                 NewContent::Archived
             }
             Got::Gone => NewContent::Gone,
             Got::Failed(error) => {
-                failures = self.findings.unread(&path, &error);
-                if failures > IN_A_ROW {
+                self.findings.unread(&path, &error);
+                if self.findings.failed() > IN_A_ROW {
                     return Err(error);
                 }
                 NewContent::Unreadable
             }
         };
-        if failures == 0 {
-            self.findings.read();
-        }
         let open = match open {
             Some(open) => open,
             None => {
@@ -149,20 +148,32 @@ impl Builder {
 /// What the index holds of an object of `size` stored bytes.
 fn content(mut haystack: Haystack, decoded: bool, size: u64) -> Result<NewContent> {
     let head = take(&mut haystack, size.min(MAX_GET))?;
-    // By its byte order mark, as a search with default options finds it out.
-    let utf16 = head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff]);
-    if !utf16 {
+    if !is_utf16(&head) {
         return text(head, haystack, decoded);
     }
-    // As grep-searcher sets it up for an encoding that is found out by itself.
-    let mut decoder = DecodeReaderBytesBuilder::new()
+    let mut decoder = decoder(io::Cursor::new(head).chain(haystack));
+    let head = take(&mut decoder, 0)?;
+    text(head, decoder, true)
+}
+
+/// By its byte order mark, as a search with default options finds it out.
+fn is_utf16(head: &[u8]) -> bool {
+    head.starts_with(&[0xff, 0xfe]) || head.starts_with(&[0xfe, 0xff])
+}
+
+/// As grep-searcher sets it up for an encoding that is found out by itself.
+fn decoder<R: Read>(bytes: R) -> DecodeReaderBytes<R, Vec<u8>> {
+    DecodeReaderBytesBuilder::new()
         .utf8_passthru(true)
         .strip_bom(true)
         .bom_override(true)
         .bom_sniffing(true)
-        .build(io::Cursor::new(head).chain(haystack));
-    let head = take(&mut decoder, 0)?;
-    text(head, decoder, true)
+        .build(bytes)
+}
+
+/// A reader of the text, where the bytes are UTF-16.
+pub(super) fn utf8(bytes: &[u8]) -> Option<impl Read> {
+    is_utf16(bytes).then(|| decoder(bytes))
 }
 
 /// The same of text: its first bytes, and a reader of the rest.

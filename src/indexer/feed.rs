@@ -1,12 +1,12 @@
 //! What is to be fetched: from a listing beside the index, or from a list of changes.
 
-use std::{collections::HashSet, pin::pin};
+use std::pin::pin;
 
 use futures_util::{StreamExt, stream};
 use r2vfs_index::{
     docs::{Doc, State},
     index::Index,
-    manifest::{self, Manifest},
+    manifest::Manifest,
 };
 
 use super::{
@@ -18,7 +18,7 @@ use super::{
     shard::{KeyRange, Shard},
 };
 use crate::{
-    bucket::{ETag, MAX_GET, Object, RESERVED},
+    bucket::{ETag, Object},
     error::{Kind, Result},
     tree::Snapshot,
     vfs::{Entry, Scope},
@@ -29,35 +29,31 @@ const LOOKS: usize = 64;
 
 impl From<Doc> for Known {
     fn from(doc: Doc) -> Self {
-        Self { unread: doc.state.has(State::UNREADABLE), key: doc.key, etag: doc.etag }
+        let second = doc.modified.map(|ms| ms.div_euclid(1000));
+        let unread = doc.state.has(State::UNREADABLE);
+        Self { unread, second, key: doc.key, etag: doc.etag }
     }
 }
 
 /// Decides about one object after the other.
 pub(super) struct Judge<'j> {
-    job: &'j Job,
     known: Option<&'j Index>,
-    ranges: &'j [KeyRange],
+    range: &'j KeyRange,
     join: Join<Box<dyn Iterator<Item = Known> + Send + 'j>>,
-    /// The keys of a published index, once one of them was met.
-    reserved: Option<HashSet<String>>,
-    pub(super) notes: Vec<String>,
 }
 
 impl<'j> Judge<'j> {
-    /// Of the keys in `ranges`.
-    pub(super) fn new(job: &'j Job, known: Option<&'j Index>, ranges: &'j [KeyRange]) -> Self {
+    /// Of the keys in `range`.
+    pub(super) fn new(known: Option<&'j Index>, range: &'j KeyRange) -> Self {
         let live = known.into_iter().flat_map(|known| known.live());
         let live = Box::new(live.map(|(_, doc)| Known::from(doc)));
-        Self { job, known, ranges, join: Join::new(live), reserved: None, notes: Vec::new() }
+        Self { known, range, join: Join::new(live) }
     }
 
     /// What is to be done about an object of the listing; `None` for what is no document of this
     /// run.
-    pub(super) async fn judge(&mut self, entry: &Entry) -> Option<Verdict> {
-        let object = &entry.object;
-        let ours = self.ranges.iter().any(|range| range.contains(&object.key));
-        if !ours || self.leaves_out(object).await {
+    pub(super) fn judge(&mut self, object: &Object) -> Option<Verdict> {
+        if object.is_marker() || !self.range.contains(&object.key) {
             return None;
         }
         let known = self.known;
@@ -65,67 +61,39 @@ impl<'j> Judge<'j> {
         Some(self.join.judge(object, find))
     }
 
-    /// Whether it is no document: a marker, or a file of the index that is published there.
-    pub(super) async fn leaves_out(&mut self, object: &Object) -> bool {
-        if object.is_marker() {
-            return true;
-        }
-        if !object.key.starts_with(RESERVED) {
-            return false;
-        }
-        if self.reserved.is_none() {
-            self.reserved = Some(self.published().await);
-        }
-        self.reserved.as_ref().is_some_and(|reserved| reserved.contains(&object.key))
-    }
-
-    /// The keys that a valid manifest in the bucket names, and its own.
-    async fn published(&mut self) -> HashSet<String> {
-        let key = format!("{RESERVED}{}", manifest::NAME);
-        let bucket = &self.job.target.mount.bucket;
-        let found = match bucket.peek(&self.job.op.call, &key, MAX_GET).await {
-            Ok(found) => found,
-            Err(error) => {
-                let what = error.message();
-                self.notes.push(format!("the published index is indexed like any object: {what}"));
-                None
-            }
-        };
-        let Some(manifest) = found.and_then(|(_, bytes)| Manifest::parse(&bytes).ok()) else {
-            return HashSet::new();
-        };
-        let files = manifest.segments.iter().map(|s| format!("{RESERVED}{}", s.file.name));
-        files.chain([key]).collect()
-    }
-
     /// Calls `gone` for each document that is no longer listed, in key order.
     pub(super) fn each_gone(&self, known: &Index, listed: &Snapshot, gone: impl FnMut(String)) {
-        let ours = |key: &String| self.ranges.iter().any(|range| range.contains(key));
-        let live = known.live().map(|(_, doc)| doc.key).filter(ours);
-        let reserved = |key: &str| self.reserved.as_ref().is_some_and(|all| all.contains(key));
+        let live = known.live().map(|(_, doc)| doc.key).filter(|key| self.range.contains(key));
         let objects = listed.scan("", None).filter(|object| !object.is_marker());
-        let listed = objects.map(|object| object.key).filter(|key| !reserved(key));
-        each_gone(live, listed, gone);
+        each_gone(live, objects.map(|object| object.key), gone);
     }
 }
 
 impl Job {
-    /// The keys that this run is about: of the share that was asked for, or of the shares that the
-    /// index holds where it does not hold all.
-    pub(super) async fn ranges(&self, known: Option<&Index>) -> Result<Vec<KeyRange>> {
-        let shards = match self.options.shard {
-            Some(shard) => vec![shard],
-            None => known.map(|known| shards_of(known.manifest())).unwrap_or_default(),
-        };
-        if shards.is_empty() || self.options.changes.is_some() {
-            return Ok(vec![KeyRange::default()]);
+    /// The shares that this run is about, each with its keys: the one that was asked for, or those
+    /// that the index holds where it does not hold all.
+    pub(super) async fn shares(
+        &self,
+        known: Option<&Index>,
+    ) -> Result<Vec<(Option<Shard>, KeyRange)>> {
+        let shards = self.shards(known);
+        if shards.is_empty() {
+            return Ok(vec![(None, KeyRange::default())]);
         }
+        // The walk that follows takes this listing over.
         let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
         while walk.next().await?.is_some() {}
         let Some(listed) = walk.snapshot() else { return Ok(Vec::new()) };
         let objects = || listed.scan("", None).filter(|object| !object.is_marker());
         let keys = || objects().map(|object| (object.key, object.size));
-        Ok(shards.into_iter().map(|shard| shard.keys(keys)).collect())
+        Ok(shards.into_iter().map(|shard| (Some(shard), shard.keys(keys))).collect())
+    }
+
+    fn shards(&self, known: Option<&Index>) -> Vec<Shard> {
+        match self.options.shard {
+            Some(shard) => vec![shard],
+            None => known.map(|known| shards_of(known.manifest())).unwrap_or_default(),
+        }
     }
 
     /// Lists, compares, and hands what is to be fetched to the crew. When the listing that it went
@@ -136,30 +104,32 @@ impl Job {
         crew: &mut Crew<'_>,
         report: &mut Report,
     ) -> Result<Option<i64>> {
-        let ranges = self.ranges(Some(known)).await?;
-        let mut judge = Judge::new(self, Some(known), &ranges);
-        let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
-        while let Some(entries) = walk.next().await? {
-            for entry in entries {
-                if self.halt.asked() {
-                    return Ok(None);
-                }
-                if let Some(verdict) = judge.judge(&entry).await {
-                    crew.take(verdict, entry, report).await?;
+        let mut listed_at = None;
+        for (shard, range) in self.shares(Some(known)).await? {
+            crew.of(shard);
+            let mut judge = Judge::new(Some(known), &range);
+            let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
+            while let Some(entries) = walk.next().await? {
+                for entry in entries {
+                    if self.halt.asked() {
+                        return Ok(None);
+                    }
+                    if let Some(verdict) = judge.judge(&entry.object) {
+                        crew.take(verdict, entry, report).await?;
+                    }
                 }
             }
+            report.notes.extend(walk.take_notes());
+            crew.flush().await?;
+            let Some(listed) = walk.snapshot() else { return Ok(None) };
+            let mut gone = Vec::new();
+            judge.each_gone(known, &listed, |key| gone.push(key));
+            crew.drop_gone(gone, report).await?;
+            // A share of the keys makes no listing that a reader could go by.
+            listed_at = shard.is_none().then(|| listed.listed_at());
         }
-        report.notes.extend(walk.take_notes());
-        report.notes.append(&mut judge.notes);
         self.tally.list_ended();
-        crew.flush().await?;
-        let Some(listed) = walk.snapshot() else { return Ok(None) };
-        let mut gone = Vec::new();
-        judge.each_gone(known, &listed, |key| gone.push(key));
-        crew.drop_gone(gone, report).await?;
-        // A share of the keys makes no listing that a reader could go by.
-        let whole = ranges.iter().all(|range| *range == KeyRange::default());
-        Ok(whole.then(|| listed.listed_at()))
+        Ok(listed_at)
     }
 
     /// The same for keys that somebody named.
@@ -170,12 +140,11 @@ impl Job {
         crew: &mut Crew<'_>,
         report: &mut Report,
     ) -> Result<()> {
+        crew.of(self.shards(Some(known)).first().copied());
         let (keys, foreign) = changes::keys(changes, &self.target)?;
         if foreign > 0 {
             report.notes.push(format!("{foreign} changes lie outside of what is mounted"));
         }
-        let ranges = [KeyRange::default()];
-        let mut judge = Judge::new(self, Some(known), &ranges);
         let mut gone = Vec::new();
         let looks = stream::iter(keys).map(|(key, etag)| async move {
             let held = known.find(&key).map(|(_, doc)| doc);
@@ -200,9 +169,9 @@ impl Job {
             }
             let (key, held, entry, covered) = look?;
             match entry {
-                Some(entry) if !judge.leaves_out(&entry.object).await => {
+                Some(entry) if !entry.object.is_marker() => {
                     let held = held.map(Known::from);
-                    let verdict = Verdict::of(held.as_ref(), &entry.object.etag.0);
+                    let verdict = Verdict::of(held.as_ref(), &entry.object);
                     crew.take(verdict, entry, report).await?;
                 }
                 _ if covered => {

@@ -10,7 +10,6 @@ use r2vfs_index::{
 use super::{
     Target,
     compaction::{Weight, next},
-    crew::text_memory,
     fault::told,
     tally::Halt,
 };
@@ -23,8 +22,6 @@ pub(super) struct Effort {
     pub(super) built: bool,
     /// Everything is to become one segment.
     pub(super) one: bool,
-    /// Bytes that the full text may take.
-    pub(super) memory: usize,
 }
 
 /// Joins until nothing is due, one commit each.
@@ -38,11 +35,8 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, halt: &Halt) -> Result<(
         let names: Vec<String> = joined.iter().map(|segment| segment.id.clone()).collect();
         let shard = joined.first().and_then(|first| first.shard);
         let shard = shard.filter(|shard| joined.iter().all(|s| s.shard == Some(*shard)));
-        let merge = Merge {
-            settings: writer.manifest().settings,
-            memory: effort.memory,
-            oldest: range.start == 0,
-        };
+        let settings = writer.manifest().settings;
+        let merge = Merge { settings, oldest: range.start == 0 };
         let segments = &index.segments()[range];
         let mut segment = compact::merge(segments, writer.path(), merge).map_err(told)?;
         segment.shard = shard;
@@ -52,19 +46,19 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, halt: &Halt) -> Result<(
 }
 
 fn weigh(segment: &SegmentRef) -> Weight {
-    Weight { text: segment.text_bytes, docs: segment.docs.into() }
+    Weight { text: segment.text_bytes, docs: segment.docs.into(), shard: segment.shard }
 }
 
 /// Joins all segments of an index into one. Blocks.
 ///
 /// # Errors
 /// [`Kind::NotFound`](crate::Kind::NotFound) where there is no index, and what writing fails with.
-pub fn compact(target: &Target, memory: u64, halt: &Halt) -> Result<()> {
+pub fn compact(target: &Target, halt: &Halt) -> Result<()> {
     let store = Store::at(&target.dir);
     // Before the lock, which makes the directory.
     let settings = store.manifest().map_err(told)?.settings;
     let mut writer = store.lock(Some(&target.origin()), settings).map_err(told)?;
-    let effort = Effort { built: true, one: true, memory: text_memory(memory, 1) };
+    let effort = Effort { built: true, one: true };
     join(&mut writer, effort, halt)
 }
 

@@ -29,6 +29,7 @@ mod shard;
 mod standing;
 mod survey;
 mod tally;
+mod verify;
 
 use std::path::PathBuf;
 
@@ -41,6 +42,7 @@ pub use shard::Shard;
 pub use standing::{Standing, standing};
 pub use survey::Survey;
 pub use tally::{Halt, Progress, Tally};
+pub use verify::{Proof, verify};
 
 use crate::{
     cache::{Cache, CacheOptions},

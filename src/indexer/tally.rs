@@ -72,7 +72,8 @@ impl Tally {
     pub(super) fn list_ended(&self) {
         self.whole.store(true, Relaxed);
     }
-    pub(super) fn merge(&self, on: bool) {
+    /// Segments are being joined, or no longer.
+    pub fn merge(&self, on: bool) {
         self.merging.store(on, Relaxed);
     }
 
@@ -114,7 +115,7 @@ impl Halt {
     }
 
     /// Ready once it is asked.
-    pub(super) async fn wait(&self) {
+    pub async fn wait(&self) {
         loop {
             let told = self.told.notified();
             // Asked between the look and the wait, it has notified `told` already.

@@ -36,8 +36,6 @@ use std::{
 };
 
 pub(crate) use content::STEP;
-#[cfg(feature = "build")]
-pub(crate) use content::STEP;
 pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
@@ -283,6 +281,12 @@ impl Vfs {
     /// The cache that this tree reads through.
     pub fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// Whether the version of `entry` names its content for good; see [`Bucket::trusts`].
+    #[cfg(feature = "build")]
+    pub(crate) fn trusts(&self, entry: &Entry) -> bool {
+        self.bucket(entry.mount).trusts(&entry.object)
     }
 
     /// Whether each read from `mount` is a round trip.

@@ -101,6 +101,10 @@ pub(crate) enum Quirk {
     TokenCycle,
     /// `IsTruncated` is true and no token is named.
     NoToken,
+    /// `start-after` is ignored.
+    IgnoreStartAfter,
+    /// A page from `start-after` on leaves its first three keys out, as R2 once did.
+    StartAfterLoses,
     /// Every page is empty and promises another, under a new token.
     EmptyPages,
     /// `encoding-type=url` is ignored and not echoed: keys are given as they are.

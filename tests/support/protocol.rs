@@ -93,6 +93,10 @@ impl Service {
         let bad = |what: String| S3Error::with_message(S3ErrorCode::InvalidArgument, what);
         let mut query = query.clone();
         query.order = self.faults.order();
+        let started = matches!(query.start, Start::After(_));
+        if started && self.faults.has(Quirk::IgnoreStartAfter) {
+            query.start = Start::First;
+        }
         if self.faults.has(Quirk::EmptyPages) {
             let nth = sent.and_then(|t| t.strip_prefix("empty-")).and_then(|n| n.parse().ok());
             let next = Some(format!("empty-{}", nth.unwrap_or(0_u64) + 1));
@@ -100,6 +104,9 @@ impl Service {
         }
         let mut listing = store.list(&query).map_err(bad)?;
         let truncated = listing.next.is_some();
+        if started && self.faults.has(Quirk::StartAfterLoses) {
+            listing.objects.drain(..listing.objects.len().min(3));
+        }
         if self.faults.has(Quirk::DoubledKeys) {
             if let Some(last) = listing.objects.last().cloned() {
                 listing.objects.push(last);

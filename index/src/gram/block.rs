@@ -6,7 +6,7 @@
 
 use super::{
     bits::{BitReader, BitWriter},
-    key::{BITS, NONE, key, symbols},
+    key::{BITS, NONE, from_numbers, numbers},
     postings,
 };
 use crate::{
@@ -76,7 +76,7 @@ fn get_symbol(bits: &mut BitReader<'_>) -> Option<u32> {
 
 /// How a gram differs from the one before, which is smaller.
 fn put_key(bits: &mut BitWriter, before: u64, gram: u64) {
-    let ((a, b, c), (x, y, z)) = (symbols(before), symbols(gram));
+    let ((a, b, c), (x, y, z)) = (numbers(before), numbers(gram));
     if (a, b) == (x, y) {
         bits.put(1, 1);
         bits.put_number(u64::from(z - c - 1), NEAR);
@@ -93,20 +93,20 @@ fn put_key(bits: &mut BitWriter, before: u64, gram: u64) {
 }
 
 fn get_key(bits: &mut BitReader<'_>, before: u64) -> Option<u64> {
-    let (a, b, c) = symbols(before);
+    let (a, b, c) = numbers(before);
     let later = |bits: &mut BitReader<'_>, symbol: u32| {
         let later = u64::from(symbol) + 1 + bits.number(NEAR)?;
         u32::try_from(later).ok().filter(|symbol| *symbol < 1 << BITS)
     };
     if bits.get(1)? == 1 {
-        Some(key(a, b, later(bits, c)?))
+        Some(from_numbers(a, b, later(bits, c)?))
     } else if bits.get(1)? == 1 {
         let y = later(bits, b)?;
-        Some(key(a, y, get_symbol(bits)?))
+        Some(from_numbers(a, y, get_symbol(bits)?))
     } else {
         let x = later(bits, a)?;
         let y = get_symbol(bits)?;
-        Some(key(x, y, get_symbol(bits)?))
+        Some(from_numbers(x, y, get_symbol(bits)?))
     }
 }
 

@@ -1,44 +1,69 @@
 //! The grams of a document.
 //!
 //! Collecting every gram and sorting takes longer than indexing may, and a hash set of them all
-//! is a cache miss a character. Nearly all grams of nearly all texts are three ASCII characters:
-//! for those an [`Extractor`] has one bit each, and a hash set for the others. It is fed in pieces
-//! cut anywhere, and keeps no more than [`MAX_GRAMS`].
+//! is a cache miss a character. An [`Extractor`] has one bit for each gram of [`ascii`] and a hash
+//! set for the others. It is fed in pieces cut anywhere, and keeps no more than [`MAX_GRAMS`].
 
 use super::{
+    ascii::{self, CLASSES, Three},
     fold::fold,
-    key::{NONE, key, single, window},
+    key::{NONE, last, single, window},
 };
 
 /// A document with more distinct grams is a candidate for everything. Text has some thousands;
 /// 2^19 are 4 MiB here, and as many postings as a document of 8 MiB pays for at the usual rate.
 pub const MAX_GRAMS: usize = 1 << 19;
 
-/// The distinct grams of one document.
+/// The grams of one document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Grams {
-    /// Each once, in no order.
-    Distinct(Vec<u64>),
+    /// Each once.
+    Distinct(Distinct),
     /// Too many to list: the document may hold anything.
     Dense,
+}
+
+/// Grams, each once, in no order.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Distinct {
+    /// Numbers of [`ascii`].
+    pub(super) ascii: Vec<u32>,
+    /// Keys.
+    pub(super) others: Vec<u64>,
+}
+
+impl Distinct {
+    /// How many.
+    pub fn len(&self) -> usize {
+        self.ascii.len() + self.others.len()
+    }
+
+    /// Whether there is none: a document of at most a character.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Their keys, as a [`Query`](super::Query) names them.
+    pub fn keys(&self) -> impl Iterator<Item = u64> {
+        let ascii = self.ascii.iter().map(|number| ascii::key(*number as usize));
+        ascii.chain(self.others.iter().copied())
+    }
 }
 
 /// Bytes between two looks at how many there are.
 const STEP: usize = 64 << 10;
 
-/// Bits for the grams of three ASCII characters.
-const ASCII: usize = 1 << 21;
-
 /// Finds the grams of one document after the other. Making one is dearer than using it again.
 #[derive(Debug)]
 pub struct Extractor {
-    grams: Vec<u64>,
-    ascii: Box<[u64]>,
-    /// The words of `ascii` that are not zero.
-    touched: Vec<u16>,
+    /// A bit for each gram of ASCII.
+    seen: Box<[u64]>,
+    /// Those of which the bit is set, in front; behind them is room.
+    ascii: Vec<u32>,
+    found: usize,
     others: Seen,
-    /// The two characters before, folded, or [`NONE`].
-    before: (u32, u32),
+    /// The three characters before, folded, or [`NONE`].
+    before: [u32; 3],
     /// The front of a sequence that the last piece did not end.
     cut: Vec<u8>,
     dense: bool,
@@ -54,11 +79,11 @@ impl Extractor {
     /// Before the first document.
     pub fn new() -> Self {
         Self {
-            grams: Vec::new(),
-            ascii: vec![0; ASCII / 64].into_boxed_slice(),
-            touched: Vec::new(),
+            seen: vec![0; ascii::GRAMS / 64].into_boxed_slice(),
+            ascii: Vec::new(),
+            found: 0,
             others: Seen::default(),
-            before: (NONE, NONE),
+            before: [NONE; 3],
             cut: Vec::new(),
             dense: false,
         }
@@ -68,12 +93,29 @@ impl Extractor {
     pub fn feed(&mut self, piece: &[u8]) {
         // So that a document without end is found out in time.
         for piece in piece.chunks(STEP) {
-            if self.grams.len() > MAX_GRAMS {
+            if self.found + self.others.keys.len() > MAX_GRAMS {
                 self.dense = true;
                 return;
             }
             self.step(piece);
         }
+    }
+
+    /// Ends the document and begins the next.
+    pub fn finish(&mut self) -> Grams {
+        self.barrier();
+        self.cut.clear();
+        let ascii = self.ascii[..self.found].to_vec();
+        for number in &ascii {
+            self.seen[*number as usize / 64] = 0;
+        }
+        self.found = 0;
+        let others = self.others.take();
+        if std::mem::take(&mut self.dense) || ascii.len() + others.len() > MAX_GRAMS {
+            self.ascii = Vec::new();
+            return Grams::Dense;
+        }
+        Grams::Distinct(Distinct { ascii, others })
     }
 
     fn step(&mut self, piece: &[u8]) {
@@ -89,21 +131,6 @@ impl Extractor {
                 self.barrier();
             }
         }
-    }
-
-    /// Ends the document and begins the next.
-    pub fn finish(&mut self) -> Grams {
-        self.barrier();
-        self.cut.clear();
-        for word in self.touched.drain(..) {
-            self.ascii[usize::from(word)] = 0;
-        }
-        self.others.clear();
-        let grams = std::mem::take(&mut self.grams);
-        if std::mem::take(&mut self.dense) || grams.len() > MAX_GRAMS {
-            return Grams::Dense;
-        }
-        Grams::Distinct(grams)
     }
 
     /// Ends a sequence that was cut, and returns what follows it.
@@ -144,8 +171,11 @@ impl Extractor {
                 && !char.is_ascii()
             {
                 after = chars.as_str();
-                self.other(single(char));
-                self.char(fold(char) as u32);
+                let folded = fold(char);
+                if let Some(gram) = single(char, folded) {
+                    self.others.insert(gram);
+                }
+                self.char(folded as u32);
             }
             rest = after;
         }
@@ -153,65 +183,70 @@ impl Extractor {
 
     /// A run of ASCII.
     fn ascii(&mut self, run: &[u8]) {
-        let (head, tail) = run.split_at(run.len().min(2));
+        let (head, tail) = run.split_at(run.len().min(3));
         head.iter().for_each(|byte| self.char(u32::from(byte.to_ascii_uppercase())));
         if tail.is_empty() {
             return;
         }
-        // Two ASCII characters stand before the tail.
-        let mut index = (self.before.0 << 7 | self.before.1) as usize;
-        for &byte in tail {
-            index = (index << 7 | usize::from(byte.to_ascii_uppercase() & 0x7F)) & (ASCII - 1);
-            let word = &mut self.ascii[index / 64];
-            let bit = 1 << (index % 64);
-            if *word & bit == 0 {
-                if *word == 0 {
-                    self.touched.push((index / 64) as u16);
-                }
-                *word |= bit;
-                let symbol = |shift: usize| (index >> shift) as u32 & 0x7F;
-                self.grams.push(key(symbol(14), symbol(7), symbol(0)));
-            }
+        self.make_room(tail.len());
+        // Three ASCII characters stand before the tail.
+        let mut three = Three::new(&CLASSES, self.before);
+        for byte in tail {
+            let next = usize::from(byte.to_ascii_uppercase() & 0x7F);
+            self.note(three.gram(next));
+            three = three.before(next);
         }
-        self.before = ((index >> 7 & 0x7F) as u32, (index & 0x7F) as u32);
+        self.before = three.symbols();
+    }
+
+    /// For so many more numbers.
+    fn make_room(&mut self, more: usize) {
+        if self.ascii.len() < self.found + more {
+            self.ascii.resize((self.found + more).next_power_of_two().max(1 << 12), 0);
+        }
+    }
+
+    /// Every fifth gram is new, too seldom and too often for a branch: it is written down in any
+    /// case, and over the one before if that was not new.
+    #[inline]
+    fn note(&mut self, number: usize) {
+        let word = &mut self.seen[number / 64];
+        let new = !*word >> (number % 64) & 1;
+        *word |= 1 << (number % 64);
+        self.ascii[self.found] = number as u32;
+        self.found += new as usize;
     }
 
     fn char(&mut self, symbol: u32) {
-        let (a, b) = self.before;
+        let [a, b, c] = self.before;
         if a != NONE {
-            self.window(a, b, symbol);
+            self.window(a, b, c, symbol);
         }
-        self.before = (b, symbol);
+        self.before = [b, c, symbol];
     }
 
     /// The end, or bytes that are no text.
     fn barrier(&mut self) {
-        let (a, b) = self.before;
+        let [a, b, c] = self.before;
         if a != NONE {
-            self.window(a, b, NONE);
+            self.window(a, b, c, NONE);
         }
-        self.before = (NONE, NONE);
+        if b != NONE {
+            self.window(b, c, NONE, NONE);
+        }
+        if let Some(gram) = last(c) {
+            self.others.insert(gram);
+        }
+        self.before = [NONE; 3];
     }
 
-    fn window(&mut self, a: u32, b: u32, c: u32) {
-        if (a | b | c) < 0x80 {
-            let index = (a << 14 | b << 7 | c) as usize;
-            let word = &mut self.ascii[index / 64];
-            if *word == 0 {
-                self.touched.push((index / 64) as u16);
+    fn window(&mut self, a: u32, b: u32, c: u32, d: u32) {
+        match ascii::number(a, b, c, d) {
+            Some(number) => {
+                self.make_room(1);
+                self.note(number);
             }
-            if *word & 1 << (index % 64) == 0 {
-                *word |= 1 << (index % 64);
-                self.grams.push(key(a, b, c));
-            }
-        } else {
-            self.other(window(a, b, c));
-        }
-    }
-
-    fn other(&mut self, gram: u64) {
-        if self.others.insert(gram) {
-            self.grams.push(gram);
+            None => self.others.insert(window(a, b, c, d)),
         }
     }
 }
@@ -223,53 +258,48 @@ pub(super) const SCATTER: u64 = 0x9E37_79B9_7F4A_7C15;
 /// A set of keys other than 0, which is emptied for each document.
 #[derive(Debug, Default)]
 struct Seen {
+    /// Open addressing; 0 is free.
     slots: Vec<u64>,
-    used: Vec<u32>,
+    keys: Vec<u64>,
 }
 
 impl Seen {
-    /// Whether it is new.
-    fn insert(&mut self, key: u64) -> bool {
-        if self.used.len() * 2 >= self.slots.len() {
-            self.grow();
+    fn insert(&mut self, key: u64) {
+        if self.keys.len() * 2 >= self.slots.len() {
+            self.slots = vec![0; (self.slots.len() * 2).max(1 << 10)];
+            for at in 0..self.keys.len() {
+                let slot = self.slot(self.keys[at]);
+                self.slots[slot] = self.keys[at];
+            }
         }
-        let at = self.find(key);
-        if self.slots[at] == key {
-            return false;
+        let slot = self.slot(key);
+        if self.slots[slot] == 0 {
+            self.slots[slot] = key;
+            self.keys.push(key);
         }
-        self.slots[at] = key;
-        self.used.push(at as u32);
-        true
     }
 
     /// Where `key` is or belongs.
-    fn find(&self, key: u64) -> usize {
+    #[inline]
+    fn slot(&self, key: u64) -> usize {
         let mask = self.slots.len() - 1;
-        let mut at = (key.wrapping_mul(SCATTER) >> 40) as usize & mask;
-        while self.slots[at] != 0 && self.slots[at] != key {
-            at = (at + 1) & mask;
+        let mut slot = (key.wrapping_mul(SCATTER) >> 40) as usize & mask;
+        while self.slots[slot] != 0 && self.slots[slot] != key {
+            slot = (slot + 1) & mask;
         }
-        at
+        slot
     }
 
-    fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(1 << 10);
-        let old = std::mem::replace(&mut self.slots, vec![0; size]);
-        for used in &mut self.used {
-            let key = old[*used as usize];
-            let mask = size - 1;
-            let mut at = (key.wrapping_mul(SCATTER) >> 40) as usize & mask;
-            while self.slots[at] != 0 {
-                at = (at + 1) & mask;
-            }
-            self.slots[at] = key;
-            *used = at as u32;
+    /// Its keys; it is empty after.
+    fn take(&mut self) -> Vec<u64> {
+        let keys = self.keys.clone();
+        if keys.len() * 64 < self.slots.len() && self.slots.len() > 1 << 12 {
+            // What one large document needed is not emptied for each small one.
+            self.slots = Vec::new();
+        } else {
+            self.slots.fill(0);
         }
-    }
-
-    fn clear(&mut self) {
-        for at in self.used.drain(..) {
-            self.slots[at as usize] = 0;
-        }
+        self.keys.clear();
+        keys
     }
 }

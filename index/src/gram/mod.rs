@@ -15,6 +15,7 @@
 //!   in a literal, whatever stands before it.
 //! - What a gram is depends on three characters and nothing else ([`key`]).
 
+mod ascii;
 mod bits;
 mod block;
 mod choose;
@@ -43,7 +44,7 @@ pub use read::{Candidates, GramReader};
 #[cfg(feature = "build")]
 pub use write::GramWriter;
 
-pub use extract::{Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
+pub use extract::{Distinct, Extractor, Grams, MAX_GRAMS as MAX_DOCUMENT};
 pub use fold::fold;
 pub use need::{Need, need};
 pub use plan::{plan, plan_literal};

@@ -18,7 +18,7 @@ use super::fold::{fold, folded};
 pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub type Text = Vec<char>;
+pub(super) type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -45,9 +45,9 @@ const MAX_SYMBOLS: usize = 4096;
 /// A longer literal keeps its two ends, so that a pattern of megabytes is not copied for each
 /// alternative; 64 characters in a row are rare enough.
 const MAX_TEXT: usize = 128;
-/// A gram is at most three characters, so one that reaches over a border has at most two on
+/// A gram is at most four characters, so one that reaches over a border has at most three on
 /// either side.
-const EDGE: usize = 2;
+const EDGE: usize = 3;
 /// A class with more members (folded) is a gap. Ten digits are worth it, 26 letters are not: one
 /// of their grams is found nearly everywhere.
 const MAX_CLASS: usize = 10;
@@ -214,12 +214,12 @@ impl Part {
 
     /// All that is known, as a condition.
     fn whole(mut self) -> Need {
-        let texts = self.from_texts();
+        let texts = self.of_texts();
         self.needs.push(texts);
         Need::and(self.needs)
     }
 
-    fn from_texts(&self) -> Need {
+    fn of_texts(&self) -> Need {
         Need::or(self.texts.iter().map(|text| {
             let pieces = text.split(|&char| char == GAP).filter(|piece| !piece.is_empty());
             Need::and(pieces.map(|piece| Need::Piece(piece.to_vec())))
@@ -235,7 +235,7 @@ impl Part {
 
     /// The same with what its texts say moved into the needs, and of each text only the edges.
     fn settle(mut self, edge: usize) -> Self {
-        let (need, size) = (self.from_texts(), symbols(&self.texts));
+        let (need, size) = (self.of_texts(), symbols(&self.texts));
         if need != Need::All {
             self.add(vec![need], size);
         }

@@ -4,10 +4,13 @@
 //! dictionary. A [`Query`] has at most [`MAX_GRAMS`]: of conjunctions the grams of the commonest
 //! letters are left out, which only widens; what is still too large after that says nothing.
 
-use std::{collections::BTreeSet, ops::RangeInclusive};
+use std::collections::BTreeSet;
 
 use super::{
-    key::{beginning, single, singles, symbols, wide, window},
+    key::{
+        NONE, beginning, is_frequent, numbers, of_character, of_characters, wide, window,
+        with_fourth,
+    },
     need::Need,
 };
 
@@ -33,12 +36,6 @@ pub const MAX_GRAMS: usize = 256;
 
 /// Alternatives that are compared each with each.
 const MAX_ABSORBED: usize = 64;
-
-impl From<RangeInclusive<u64>> for Query {
-    fn from(range: RangeInclusive<u64>) -> Self {
-        Self::Range(*range.start(), *range.end())
-    }
-}
 
 impl Query {
     pub(super) fn of(need: Need) -> Self {
@@ -81,9 +78,12 @@ impl Query {
             Need::All => Self::All,
             Need::None => Self::None,
             Need::Piece(piece) => Self::of_piece(&piece),
-            Need::Single(ranges) => {
-                Self::or(ranges.into_iter().map(|(first, last)| singles(first..=last).into()))
-            }
+            Need::Single(ranges) => Self::or(
+                ranges
+                    .into_iter()
+                    .flat_map(|(first, last)| of_characters(first..=last))
+                    .map(|(first, last)| Self::Range(first, last)),
+            ),
             Need::And(needs) => Self::and(needs.into_iter().map(Self::from_need)),
             Need::Or(needs) => Self::or(needs.into_iter().map(Self::from_need)),
         }
@@ -91,23 +91,28 @@ impl Query {
 
     /// The grams that every document with this piece has.
     fn of_piece(piece: &[char]) -> Self {
-        match *piece {
-            [] => return Self::All,
-            [char] if char.is_ascii() => return Self::All,
-            [char] => return Self::Gram(single(char)),
-            [a, b] if !(wide(a as u32) && wide(b as u32)) => return beginning(a, b).into(),
+        let symbols: Vec<u32> = piece.iter().map(|char| *char as u32).collect();
+        let range = |(first, last)| Self::Range(first, last);
+        match *symbols {
+            [symbol] => return of_character(symbol).map_or(Self::All, range),
+            [a, b] if !(wide(a) && wide(b)) => return range(beginning(a, b)),
             _ => {}
         }
-        let mut grams: Vec<Self> = piece
-            .windows(3)
-            .map(|three| Self::Gram(window(three[0] as u32, three[1] as u32, three[2] as u32)))
-            .collect();
-        // What follows the last two is not known; two ideographs are a gram whatever follows.
-        if let [.., a, b] = *piece
-            && wide(a as u32)
-            && wide(b as u32)
-        {
-            grams.push(Self::Gram(window(a as u32, b as u32, 0)));
+        let mut grams = Vec::new();
+        for at in 0..symbols.len().saturating_sub(1) {
+            match symbols[at..] {
+                [a, b, c, d, ..] => grams.push(Self::Gram(window(a, b, c, d))),
+                // The gram before says all that this one would.
+                [a, b, c]
+                    if is_frequent(a, b, c) && at > 0 && is_frequent(symbols[at - 1], a, b) => {}
+                [a, b, c] if is_frequent(a, b, c) => grams.push(range(with_fourth(a, b, c))),
+                [a, b, c] => grams.push(Self::Gram(window(a, b, c, NONE))),
+                // Two ideographs are a gram whatever follows.
+                [a, b] if wide(a) && wide(b) => grams.push(Self::Gram(window(a, b, NONE, NONE))),
+                // The gram before ends with an ideograph and says nothing of what follows it.
+                [a, b] if wide(a) => grams.push(range(beginning(a, b))),
+                _ => {}
+            }
         }
         Self::and(grams)
     }
@@ -216,7 +221,7 @@ impl Query {
             Some(char) if char.is_ascii() => 16,
             _ => 24,
         };
-        let (a, b, c) = symbols(*gram);
+        let (a, b, c) = numbers(*gram);
         of(a) + of(b) + of(c)
     }
 }

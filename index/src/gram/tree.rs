@@ -52,23 +52,23 @@ impl Tree {
             Self::All => Self::All,
             Self::Lists(lists) => {
                 let tree = Self::Lists(lists);
-                let saved = (all - tree.most(all)).saturating_mul(DOCUMENT);
+                let saved = (all - tree.about(all)).saturating_mul(DOCUMENT);
                 let cost = tree.cost();
                 if cost > LISTS || cost > saved { Self::All } else { tree }
             }
             Self::And(parts) => {
                 let mut parts: Vec<Self> =
                     parts.into_iter().map(|part| part.pruned(universe)).collect();
-                parts.sort_by_cached_key(|part| part.most(all));
+                parts.sort_by_cached_key(|part| part.about(all));
                 let mut left = all;
                 parts.retain(|part| {
-                    let most = part.most(all);
-                    let after = if all == 0 { 0 } else { left * most / all };
+                    let about = part.about(all);
+                    let after = (left * about).checked_div(all).unwrap_or(0);
                     let saved = (left - after).saturating_mul(DOCUMENT);
                     let pays = part.cost() == 0 || left == all || saved > part.cost() + FETCH;
                     if pays {
                         // Grams of one word come together more often than by chance.
-                        left = after.isqrt().saturating_mul(left.min(most).isqrt());
+                        left = after.isqrt().saturating_mul(left.min(about).isqrt());
                     }
                     pays
                 });
@@ -85,15 +85,23 @@ impl Tree {
         }
     }
 
-    /// At most this many of `all` documents satisfy it.
-    fn most(&self, all: u64) -> u64 {
-        let most = match self {
-            Self::All => all,
-            Self::Lists(lists) => lists.iter().map(|list| u64::from(list.count())).sum(),
-            Self::And(parts) => parts.iter().map(|part| part.most(all)).min().unwrap_or(all),
-            Self::Or(parts) => parts.iter().map(|part| part.most(all)).sum(),
+    /// About how many of `all` documents satisfy it.
+    fn about(&self, all: u64) -> u64 {
+        // Taken for independent, alternatives are in more documents together than they are: they
+        // come together, as all that is in a text does.
+        let united = |counts: &mut dyn Iterator<Item = u64>| {
+            let outside = counts.fold(all, |left, count| {
+                let outside = u128::from(left) * u128::from(all - count.min(all));
+                outside.checked_div(u128::from(all)).unwrap_or(0) as u64
+            });
+            all - outside
         };
-        most.min(all)
+        match self {
+            Self::All => all,
+            Self::Lists(lists) => united(&mut lists.iter().map(|list| u64::from(list.count()))),
+            Self::And(parts) => parts.iter().map(|part| part.about(all)).min().unwrap_or(all),
+            Self::Or(parts) => united(&mut parts.iter().map(|part| part.about(all))),
+        }
     }
 
     /// Bytes to fetch for it.

@@ -13,6 +13,7 @@ use std::{
 use tempfile::SpooledTempFile;
 
 use super::{
+    ascii,
     block::BlockWriter,
     directory::{Directory, Sketch},
     extract::{Grams, SCATTER},
@@ -51,7 +52,9 @@ impl GramWriter {
         match grams {
             Grams::Dense => self.dense.push(document),
             Grams::Distinct(grams) => {
-                self.grams.extend(grams.iter().map(|gram| self.numbers.of(*gram)));
+                let numbers = &mut self.numbers;
+                self.grams.extend(grams.ascii.iter().map(|gram| numbers.of_ascii(*gram)));
+                self.grams.extend(grams.others.iter().map(|gram| numbers.of_other(*gram)));
                 self.documents.push((document, self.grams.len()));
             }
         }
@@ -69,7 +72,7 @@ impl GramWriter {
     pub fn write(self, out: &mut BundleWriter) -> Result<()> {
         let of_lists = self.documents.last().map_or(0, |last| last.0 + 1);
         let universe = self.dense.last().map_or(0, |last| last + 1).max(of_lists);
-        let mut grams: Vec<(u64, u32)> = self.numbers.grams().collect();
+        let mut grams: Vec<(u64, u32)> = self.numbers.keys.iter().copied().zip(0..).collect();
         grams.sort_unstable();
         let mut ranks = vec![0u32; grams.len()];
         for (rank, (_, number)) in grams.iter().enumerate() {
@@ -126,42 +129,51 @@ fn group(counts: &[u32], from: usize) -> (usize, Vec<usize>) {
 /// Numbers for grams, from 0 in the order of their first use.
 #[derive(Debug, Default)]
 struct Numbers {
-    /// Gram and number + 1; open addressing.
+    /// For each gram of ASCII, its number + 1.
+    ascii: Vec<u32>,
+    /// Others and their numbers + 1; open addressing.
     slots: Vec<(u64, u32)>,
-    used: u32,
+    others: usize,
+    /// By number.
+    keys: Vec<u64>,
 }
 
 impl Numbers {
-    fn of(&mut self, gram: u64) -> u32 {
-        if self.used as usize * 2 >= self.slots.len() {
-            self.grow();
+    fn of_ascii(&mut self, gram: u32) -> u32 {
+        if self.ascii.is_empty() {
+            // 24 MiB of addresses; memory is taken where it is written to.
+            self.ascii = vec![0; ascii::GRAMS];
         }
-        let at = find(&self.slots, gram);
-        let slot = &mut self.slots[at];
-        if slot.1 == 0 {
-            self.used += 1;
-            *slot = (gram, self.used);
+        let number = &mut self.ascii[gram as usize];
+        if *number == 0 {
+            self.keys.push(ascii::key(gram as usize));
+            *number = self.keys.len() as u32;
         }
-        slot.1 - 1
+        *number - 1
     }
 
-    fn grow(&mut self) {
-        let size = (self.slots.len() * 2).max(1 << 12);
-        let old = std::mem::replace(&mut self.slots, vec![(0, 0); size]);
-        for slot in old {
-            if slot.1 != 0 {
-                let at = find(&self.slots, slot.0);
-                self.slots[at] = slot;
+    fn of_other(&mut self, gram: u64) -> u32 {
+        if self.others * 2 >= self.slots.len() {
+            let size = (self.slots.len() * 2).max(1 << 12);
+            for slot in std::mem::replace(&mut self.slots, vec![(0, 0); size]) {
+                if slot.1 != 0 {
+                    let at = find(&self.slots, slot.0);
+                    self.slots[at] = slot;
+                }
             }
         }
-    }
-
-    fn grams(&self) -> impl Iterator<Item = (u64, u32)> {
-        self.slots.iter().filter(|slot| slot.1 != 0).map(|slot| (slot.0, slot.1 - 1))
+        let at = find(&self.slots, gram);
+        if self.slots[at].1 == 0 {
+            self.others += 1;
+            self.keys.push(gram);
+            self.slots[at] = (gram, self.keys.len() as u32);
+        }
+        self.slots[at].1 - 1
     }
 
     fn memory(&self) -> usize {
-        self.slots.capacity() * size_of::<(u64, u32)>()
+        let slots = self.slots.capacity() * size_of::<(u64, u32)>();
+        self.ascii.len() * 4 + slots + self.keys.capacity() * 8
     }
 }
 

@@ -89,11 +89,14 @@ impl TextWriter {
                 tokens.zone(Zone::Title, first.lang, &first.title);
                 tokens.zone(Zone::Path, Lang::ENGLISH, key);
             }
-            if let Some(heading) = section.trail.last() {
-                tokens.zone(Zone::Heading, section.lang, heading);
-            }
             let head = tokens.tokens.len();
-            tokens.zone(Zone::Body, section.lang, &section.body);
+            match section.trail.last() {
+                Some(heading) => {
+                    let text = format!("{heading}\n{}", section.body);
+                    tokens.zone(Zone::Body, section.lang, &text);
+                }
+                None => tokens.zone(Zone::Body, section.lang, &section.body),
+            }
             let tokens = tokens.tokens;
             for token in &tokens[head..] {
                 likeness.word(&token.text);

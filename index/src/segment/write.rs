@@ -11,7 +11,7 @@ use crate::{
     pack::PackWriter,
     rank::TextWriter,
     segment::{NewDoc, Prepared, Preparer},
-    store::fresh_id,
+    store::{fresh_id, scratch},
 };
 
 /// Takes documents in rising key order. Their text goes to the file at once; documents, n-grams and
@@ -39,7 +39,10 @@ impl SegmentWriter {
         let id = fresh_id();
         let mut out = BundleWriter::create(&dir.join(file_name(&id)))?;
         let pack = settings.pack.then(|| PackWriter::begin(&mut out)).transpose()?;
-        let text = settings.text.then(|| TextWriter::new(dir, memory)).transpose()?;
+        let text = match settings.text {
+            true => Some(TextWriter::new(&scratch(dir)?, memory)?),
+            false => None,
+        };
         Ok(Self {
             id,
             out,
@@ -96,6 +99,13 @@ impl SegmentWriter {
     /// Bytes that were read of them.
     pub fn raw_bytes(&self) -> u64 {
         self.raw
+    }
+
+    /// Bytes that it holds in memory, beside those that the full text was given. Ending it takes
+    /// about 40 MiB more.
+    pub fn memory(&self) -> usize {
+        let pack = self.pack.as_ref().map_or(0, PackWriter::bytes);
+        self.docs.bytes() + self.grams.memory() + pack + self.out.hot_bytes()
     }
 
     /// Ends the segment and waits until the disk has it.

@@ -12,6 +12,7 @@
 //! <32 hex>.seg         segments
 //! lock                 held by the one writer
 //! manifest.json.new    a manifest that is being written
+//! scratch/             what a segment in the making puts aside
 //! ```
 
 mod dir;
@@ -41,6 +42,7 @@ use crate::{
 
 const LOCK: &str = "lock";
 const NEW: &str = "manifest.json.new";
+const SCRATCH: &str = "scratch";
 
 /// How often a reader whose file is gone opens the manifest again. A writer would have to compact
 /// as often while it opens a few files.
@@ -180,7 +182,7 @@ impl Store {
         }
     }
 
-    /// Removes segments that `manifest` does not name, and half a manifest.
+    /// Removes segments that `manifest` does not name, half a manifest, and what was put aside.
     fn sweep(&self, manifest: &Manifest) -> Result<()> {
         for entry in fs::read_dir(&self.path)? {
             let entry = entry?;
@@ -192,6 +194,8 @@ impl Store {
             };
             if left {
                 remove(&entry.path())?;
+            } else if name == SCRATCH && entry.file_type()?.is_dir() {
+                fs::remove_dir_all(entry.path())?;
             }
         }
         Ok(())
@@ -218,6 +222,14 @@ fn empty(origin: Option<&str>, settings: Settings) -> Manifest {
         settings,
         segments: Vec::new(),
     }
+}
+
+/// Where a segment that is made in `dir` may put something aside: on the same disk, and removed by
+/// the next writer when this one is killed.
+pub(crate) fn scratch(dir: &Path) -> Result<PathBuf> {
+    let path = dir.join(SCRATCH);
+    create_private(&path)?;
+    Ok(path)
 }
 
 /// An index holds the text of a bucket, which is nobody else's to read.

@@ -98,7 +98,8 @@ impl Milestones {
         bounds
     }
 
-    pub(super) fn keys(&self) -> &[String] {
+    /// The keys.
+    pub fn keys(&self) -> &[String] {
         &self.keys
     }
 }

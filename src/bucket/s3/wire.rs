@@ -54,17 +54,19 @@ const LARGEST_PAGE: usize = 16 << 20;
 const LARGEST_ERROR: usize = 64 << 10;
 
 /// The headers of an object that are read.
-const USED: [&str; 9] = [
+const USED: [&str; 8] = [
     "etag",
     "content-length",
     "content-range",
     "content-encoding",
     "content-type",
     "date",
-    "last-modified",
     "x-amz-request-id",
     "x-amz-id-2",
 ];
+
+/// Read as well, where it can be.
+const MODIFIED: &str = "last-modified";
 
 /// A connector that bounds and trims what comes in.
 pub(super) struct Wire {
@@ -181,6 +183,13 @@ fn trim(response: &mut HttpResponse) {
             let value = value.to_owned();
             drop(kept.try_insert(name, value));
         }
+    }
+    // A time that the SDK cannot read would fail the whole answer; without it nothing is lost.
+    let modified = response.headers().get(MODIFIED);
+    if let Some(value) = modified.filter(|text| DateTime::from_str(text, Format::HttpDate).is_ok())
+    {
+        let value = value.to_owned();
+        drop(kept.try_insert(MODIFIED, value));
     }
     *response.headers_mut() = kept;
 }

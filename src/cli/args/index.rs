@@ -124,8 +124,6 @@ pub(in crate::cli) struct Verify {
 pub(in crate::cli) struct Compact {
     #[command(flatten)]
     pub which: Which,
-    #[command(flatten)]
-    pub memory: Memory,
 }
 
 #[derive(Debug, ClapArgs)]

@@ -23,7 +23,7 @@ pub(in crate::cli) async fn run(
 ) -> Result<Exit, Stop> {
     let name = tool.name.unwrap_or_default();
     let arguments = parse(tool.arguments)?;
-    let waiter = Waiter::new("working");
+    let mut waiter = Waiter::new("working");
     let dry_run = arguments.get("dry_run") == Some(&Value::Bool(true));
     let asks_for_text = arguments.get("format").and_then(Value::as_str) == Some("text");
     let envelope = if tool.text || asks_for_text {

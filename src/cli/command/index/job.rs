@@ -46,7 +46,7 @@ pub(super) async fn run(
     let shared = (tally.clone(), context.halt.clone());
     let job = Job::new(target, options, context.platform, shared)?;
     if dry {
-        let survey = context.unless_halted(progress::shown(&tally, job.survey())).await?;
+        let survey = context.unless_halted(progress::shown(&tally, job.survey(false))).await?;
         return context.print(plan, out, "forecast", &survey, &forecast(&survey));
     }
     let report = progress::shown(&tally, Box::pin(job.run())).await?;
@@ -128,14 +128,13 @@ fn told(report: &Report) -> Vec<String> {
 pub(super) async fn compact(
     context: &Context<'_>,
     plan: &MountPlan,
-    memory: u64,
     out: &mut Out,
 ) -> Result<(), Stop> {
     let target = context.target(plan)?;
     let (of, halt) = (target.clone(), context.halt.clone());
     let tally = Tally::default();
     tally.merge(true);
-    let work = context.platform.blocking(move || indexer::compact(&of, memory, &halt));
+    let work = context.platform.blocking(move || indexer::compact(&of, &halt));
     let joined = progress::shown(&tally, work).await;
     joined.unwrap_or_else(|| Err(Error::new(Kind::Io, "joining segments broke down")))?;
     let standing = indexer::standing(&target)?;

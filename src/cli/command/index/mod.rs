@@ -3,7 +3,7 @@
 //! These commands write, so each says beforehand what it is about to work on, keeps what is done
 //! at Ctrl-C, and goes on with the other mounts when one fails.
 
-use std::{path::PathBuf, sync::Arc, time::Duration};
+use std::{sync::Arc, time::Duration};
 
 use serde::Serialize;
 
@@ -19,7 +19,7 @@ use crate::{
     bucket::Permits,
     config::{self, Location},
     error::{Error, Kind, Result},
-    indexer::{Change, Halt, Shard, Target},
+    indexer::{Change, Halt, Job, Shard, Tally, Target},
     platform::Platform,
     vfs::Mount,
 };
@@ -49,7 +49,7 @@ enum Action {
     Publish { to: Option<Location>, single: bool },
     Status { list: bool },
     Verify { deep: bool },
-    Compact { memory: u64 },
+    Compact,
     Gc { to: Option<Location>, grace: Duration, dry: bool },
     Drop,
     DropPublished { to: Option<Location> },
@@ -86,9 +86,7 @@ impl Ready {
             }
             Index::Status(with) => (with.own.which, Action::Status { list: !with.own.no_list }),
             Index::Verify(with) => (with.own.which, Action::Verify { deep: with.own.deep }),
-            Index::Compact(with) => {
-                (with.own.which, Action::Compact { memory: bounded(with.own.memory)? })
-            }
+            Index::Compact(with) => (with.own.which, Action::Compact),
             Index::Gc(with) => {
                 let args::Gc { which, to: place, grace, dry_run } = with.own;
                 (which, Action::Gc { to: to(place)?, grace, dry: dry_run })
@@ -161,6 +159,53 @@ impl Ready {
     }
 }
 
+/// The most bytes of a bucket that a search indexes by itself: seconds of work (issue 3).
+const ON_THE_SPOT: u64 = 64 << 20;
+
+/// Indexes the mounts that have no index yet, because a search needs one, if they are small.
+///
+/// # Errors
+/// [`Kind::NoIndex`] where a bucket is too large for that; what listing and reading fail with.
+pub(in crate::cli) async fn on_the_spot(
+    options: &Options,
+    permits: &Permits,
+    platform: &Platform,
+) -> Result<(), Stop> {
+    let halt = Arc::new(Halt::default());
+    let context = Context { options, permits, platform, halt: &halt };
+    for plan in &options.mounts {
+        let job_options = crate::indexer::JobOptions {
+            memory: MEMORY,
+            pack: true,
+            build: true,
+            time: options.timeout,
+            ..Default::default()
+        };
+        let target = context.target(plan)?;
+        let tally = Arc::new(Tally::default());
+        let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
+        let survey = progress::shown(&tally, job.survey(false)).await?;
+        if survey.indexed > 0 {
+            continue;
+        }
+        if survey.bytes > ON_THE_SPOT {
+            let mib = survey.bytes >> 20;
+            let message =
+                format!("there is no index to search, and {mib} MiB are too many for now");
+            return Err(Error::new(Kind::NoIndex, message)
+                .at(plan.point.as_str())
+                .hint("make one with `r2vfs index build`, or use grep")
+                .into());
+        }
+        say(&format!(
+            "r2vfs: there is no index yet: {} are indexed first",
+            count(survey.objects(), "object")
+        ));
+        progress::shown(&tally, Box::pin(job.run())).await?;
+    }
+    Ok(())
+}
+
 impl Action {
     async fn run(
         &self,
@@ -194,7 +239,7 @@ impl Action {
             }
             Self::Status { list } => proof::status(context, plan, *list, out).await,
             Self::Verify { deep } => proof::verify(context, plan, *deep, out, failures).await,
-            Self::Compact { memory } => job::compact(context, plan, *memory, out).await,
+            Self::Compact => job::compact(context, plan, out).await,
             Self::Gc { to, grace, dry } => {
                 published::collect(context, plan, to.as_ref(), *grace, *dry, out).await
             }

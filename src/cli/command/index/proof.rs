@@ -6,12 +6,19 @@ use indicatif::HumanBytes;
 use serde::Serialize;
 
 use super::{
-    super::super::{failure::Stop, options::MountPlan, output::Out, wait::Waiter},
+    super::super::{
+        failure::{Failures, Stop},
+        options::MountPlan,
+        output::Out,
+        wait::Waiter,
+    },
     Context, count,
 };
 use crate::{
-    indexer::{Job, JobOptions, Standing, Survey, Tally, standing},
+    error::{Error, Kind},
+    indexer::{self, Job, JobOptions, Standing, Survey, Tally, standing},
     sandbox::utc,
+    vfs::Budget,
 };
 
 /// Says how much of the bucket is indexed, and what the index takes.
@@ -34,7 +41,7 @@ pub(super) async fn status(
         let options = JobOptions { time: context.options.timeout, ..JobOptions::default() };
         let shared = (Arc::new(Tally::default()), context.halt.clone());
         let job = Job::new(target, options, context.platform, shared)?;
-        let work = Box::pin(context.unless_halted(job.survey()));
+        let work = Box::pin(context.unless_halted(job.survey(true)));
         coverage = Some(Waiter::new("listing").until(out, work).await??);
     }
     let mut lines = Vec::new();
@@ -78,4 +85,37 @@ fn words(standing: &Standing) -> Vec<String> {
     let listed = standing.listed_at.map_or_else(|| "never in full".to_owned(), utc);
     lines.push(format!("listed: {listed}"));
     lines
+}
+
+/// Reads all of an index and proves it.
+pub(super) async fn verify(
+    context: &Context<'_>,
+    plan: &MountPlan,
+    deep: bool,
+    out: &mut Out,
+    failures: &mut Failures,
+) -> Result<(), Stop> {
+    let target = context.target(plan)?;
+    let budget = Budget { time: context.options.timeout, ..Budget::default() };
+    let work = indexer::verify(&target, deep, budget, context.platform);
+    let work = Box::pin(context.unless_halted(work));
+    let proof = Waiter::new("verifying").until(out, work).await??;
+    let mut lines = vec![format!(
+        "verified: {}, {} of them against their text",
+        count(proof.documents, "document"),
+        proof.texts
+    )];
+    if deep {
+        lines.push(format!(
+            "fetched: {} that agree, {} that changed since, {} passed over",
+            proof.fetched, proof.moved, proof.passed_over
+        ));
+    }
+    context.print(plan, out, "verified", &proof, &lines)?;
+    out.flush()?;
+    for problem in &proof.problems {
+        let error = Error::new(Kind::Undecodable, problem.as_str());
+        failures.tell(&error.hint("run `r2vfs index drop --yes` and `r2vfs index build`"));
+    }
+    Ok(())
 }
