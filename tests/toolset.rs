@@ -207,7 +207,12 @@ async fn a_read_that_fits_a_context_goes_on_at_the_right_line() {
             Body::Text(text) => {
                 let shown = text.lines().filter(|line| !line.starts_with('['));
                 numbers.extend(shown.map(|line| {
-                    line.trim_start().split('\t').next().unwrap_or_default().parse().expect("n")
+                    line.trim_start()
+                        .split('\t')
+                        .next()
+                        .unwrap_or_default()
+                        .parse::<u64>()
+                        .expect("n")
                 }));
                 match text.rsplit_once("read on with offset=") {
                     Some((_, behind)) => {
