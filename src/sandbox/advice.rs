@@ -82,7 +82,9 @@ mod tests {
     fn told(patterns: &[&str]) -> Error {
         let patterns: Vec<String> = patterns.iter().map(|p| (*p).to_owned()).collect();
         let options = PatternOptions { patterns: patterns.clone(), ..PatternOptions::default() };
-        of_search(options.compile().err().expect("it is wrong"), &patterns)
+        // What it compiles to would be shown at a great length.
+        let Err(error) = options.compile() else { panic!("{patterns:?} is not wrong") };
+        of_search(error, &patterns)
     }
 
     #[test]

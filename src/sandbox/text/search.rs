@@ -42,7 +42,7 @@ pub(super) fn render(answer: &Answer<SearchResult>, given: &Given, room: usize) 
     }
     let found = match hits.len() {
         0 => format!(
-            "no hit for {}: {} {} ranked",
+            "no hit for {}: {}{} ranked",
             argument(given, "query").unwrap_or_default(),
             files(envelope.searched),
             place(given)
@@ -99,7 +99,7 @@ mod tests {
             found(vec![], 10_000),
             "[no hit for \"how to retry\": 7 files below /docs/ ranked; complete]"
         );
-        let many = found(vec![one("/a.md"), one("/b.md"), one("/c.md")], 160);
+        let many = found(vec![one("/a.md"), one("/b.md"), one("/c.md")], 200);
         assert!(many.contains("2. /b.md") && !many.contains("3. /c.md"), "{many}");
         assert!(many.contains("[3 hits; the best 2 are shown; narrow path or query;"), "{many}");
     }
