@@ -6,15 +6,23 @@
 mod cli;
 mod contract;
 mod faults;
+#[cfg(feature = "cli")]
+mod indexed;
+#[cfg(feature = "build")]
+mod indexing;
 mod listing;
 mod loopback;
+#[cfg(feature = "publish")]
+mod publishing;
 mod reading;
+mod relisting;
 mod requests;
 mod scan;
 mod search;
 mod semantics;
 #[cfg(feature = "server")]
 mod serving;
+mod toolset;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.

@@ -45,6 +45,10 @@ pub fn main() -> ExitCode {
         #[cfg(feature = "server")]
         Command::Serve(with) => command::serve::run(common, &with.own),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
+        Command::Search(with) if with.own.corpus.is_some() => command::search::corpus(&with.own),
+        Command::Tool(with) if with.own.name.is_none() => {
+            command::tool::table(&mut out, with.own.schemas)
+        }
         command => run::run(&common, command, &mut out),
     };
     match done {

@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::runtime::Runtime;
 
 use super::{
-    args::{Command, Common},
+    args::{Command, Common, index::Index},
     command,
     exit::Exit,
     failure::{self, Stop},
@@ -21,6 +21,7 @@ use crate::{
     cache::{CacheOptions, DiskOptions},
     config,
     error::{Error, Kind, Result},
+    indexer::Halt,
     platform::Platform,
     sandbox::{SandboxOptions, VirtualSandbox, get_virtual_sandbox},
     vfs::{Budget, IndexOptions, Mount},
@@ -48,6 +49,10 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Ex
         },
         _ => options,
     };
+    let command = match command {
+        Command::Index(index) => return self::index(index, &options, out),
+        command => command,
+    };
     let ready = Ready::new(command, &options, out)?;
     let runtime = runtime(WORKERS)?;
     let done = runtime.block_on(async {
@@ -64,6 +69,21 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Ex
         Ok(Exit::Interrupted)
     });
     // Searches on blocking threads may take a moment to notice that nobody waits.
+    runtime.shutdown_background();
+    done
+}
+
+/// Runs a command that writes an index: at Ctrl-C it is asked to keep what is done.
+fn index(index: Index, options: &Options, out: &mut Out) -> Result<Exit, Stop> {
+    let index = command::index::Ready::new(index, options)?;
+    let runtime = runtime(WORKERS)?;
+    let halt = Arc::new(Halt::default());
+    let asked = halt.clone();
+    let done = runtime.block_on(async {
+        let (platform, permits) = (Platform::tokio(), permits(options));
+        let work = Box::pin(index.run(options, &permits, &platform, &halt, out));
+        interrupt::asking(work, move || asked.ask()).await
+    });
     runtime.shutdown_background();
     done
 }
@@ -106,8 +126,24 @@ impl Ready {
         if matches!(&self, Self::Other(command) if matches!(**command, Command::Doctor(_))) {
             return command::doctor::run(options, &permits, &platform, out).await;
         }
-        let sandbox = sandbox(options, &permits, &platform)?;
-        let done = Box::pin(self.dispatch(&sandbox, options, out)).await;
+        let search = match &self {
+            Self::Other(command) => match &**command {
+                Command::Search(with) => Some(with.own.clone()),
+                _ => None,
+            },
+            Self::Grep(_) => None,
+        };
+        let mut sandbox = self::sandbox(options, &permits, &platform)?;
+        let mut done = Box::pin(self.dispatch(&sandbox, options, out)).await;
+        if let (Some(search), Err(Stop::Failed(error))) = (search, &done)
+            && error.kind() == Kind::NoIndex
+            && matches!(options.index.places, IndexPlaces::Auto)
+            && options.index.dir.is_some()
+        {
+            Box::pin(command::index::on_the_spot(options, &permits, &platform)).await?;
+            sandbox = self::sandbox(options, &permits, &platform)?;
+            done = Box::pin(command::search::run(&sandbox, options, search, out)).await;
+        }
         // What was fetched is worth keeping even for a command that failed; a cache that cannot
         // be written only costs the next run its time.
         sandbox.vfs().cache().flush().await;
@@ -140,6 +176,9 @@ impl Ready {
                 Command::Glob(with) => {
                     Box::pin(command::glob::run(sandbox, options, with.own, out))
                 }
+                Command::Search(with) => {
+                    Box::pin(command::search::run(sandbox, options, with.own, out))
+                }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
                 #[cfg(feature = "server")]
                 Command::Mcp(with) => Box::pin(command::mcp::run(sandbox, with.own)),
@@ -148,9 +187,11 @@ impl Ready {
                 Command::Serve(_) | Command::Token(_) => {
                     Box::pin(std::future::ready(Ok(Exit::Match)))
                 }
-                Command::Grep(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man => {
-                    Box::pin(std::future::ready(Ok(Exit::Match)))
-                }
+                Command::Grep(_)
+                | Command::Index(_)
+                | Command::Doctor(_)
+                | Command::Completions(_)
+                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
             },
         }
     }
@@ -167,7 +208,11 @@ fn named(error: Error, point: &str) -> Error {
 }
 
 /// A sandbox over the mounts of the command line.
-pub(super) fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<VirtualSandbox> {
+pub(super) fn sandbox(
+    options: &Options,
+    permits: &Permits,
+    platform: &Platform,
+) -> Result<VirtualSandbox> {
     let mut mounts = Vec::with_capacity(options.mounts.len());
     let mut worth_a_disk = false;
     for plan in &options.mounts {
@@ -188,7 +233,7 @@ pub(super) fn sandbox(options: &Options, permits: &Permits, platform: &Platform)
         memory: options.cache.memory.unwrap_or(usual.memory),
         disk: disk.map(|(dir, budget)| DiskOptions { dir, budget }),
     };
-    let index = index(options, permits, platform)?;
+    let index = indexes(options, permits, platform)?;
     let options = SandboxOptions {
         cache,
         freshness: options.freshness,
@@ -200,7 +245,11 @@ pub(super) fn sandbox(options: &Options, permits: &Permits, platform: &Platform)
 }
 
 /// Where indexes are looked for.
-pub(super) fn index(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
+pub(super) fn indexes(
+    options: &Options,
+    permits: &Permits,
+    platform: &Platform,
+) -> Result<IndexOptions> {
     let mut index = IndexOptions::default();
     match &options.index.places {
         IndexPlaces::Off => {}

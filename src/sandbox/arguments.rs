@@ -64,10 +64,10 @@ impl Given {
         }
         let mut arguments = Map::new();
         // In two turns: an argument's own name counts before an alias, whatever their order.
-        let (own, other): (Vec<_>, Vec<_>) =
-            given.into_iter().filter(|(_, value)| !value.is_null()).partition(|(name, _)| {
-                tool.properties().is_some_and(|names| names.contains_key(name))
-            });
+        let (own, other): (Vec<_>, Vec<_>) = given
+            .into_iter()
+            .filter(|(_, value)| !value.is_null())
+            .partition(|(name, _)| tool.properties().is_some_and(|names| names.contains_key(name)));
         for (name, value) in own {
             let value = checked(tool, &name, &name, value)?;
             arguments.insert(name, value);
@@ -344,7 +344,12 @@ mod tests {
             "grep: `pattern` must be a string or a list of strings, not a list",
             "",
         );
-        fails("stat", json!({"path": ["/a"]}), "stat: `path` must be a string, not a list of strings", "");
+        fails(
+            "stat",
+            json!({"path": ["/a"]}),
+            "stat: `path` must be a string, not a list of strings",
+            "",
+        );
         fails(
             "grep",
             json!({"pattern": "x", "output_mode": "contents"}),

@@ -6,12 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Answer, DEFAULT_CHARS, Envelope, GlobResult, GrepResult, ListArgs, ListResult, Bill, ReadArgs,
-    ReadResult, SearchResult, Session, StatResult, VirtualSandbox,
-    arguments::Given,
-    room::Room,
-    text,
-    tools::Format,
+    Answer, Bill, DEFAULT_CHARS, Envelope, GlobResult, GrepResult, ListArgs, ListResult, ReadArgs,
+    ReadResult, SearchResult, Session, StatResult, VirtualSandbox, arguments::Given, room::Room,
+    text, tools::Format,
 };
 use crate::{
     error::{Error, Kind, Result},

@@ -23,7 +23,7 @@ mod read;
 mod room;
 mod scan;
 mod seal;
-#[path = "no_search.rs"]
+#[cfg_attr(not(feature = "index"), path = "no_search.rs")]
 mod search;
 mod session;
 mod stat;
@@ -47,6 +47,8 @@ pub use read::{ReadArgs, ReadLine, ReadResult};
 pub use room::{DEFAULT_CHARS, MAX_CHARS, MIN_CHARS};
 pub use scan::{Scan, ScanRequest};
 pub use seal::CursorKey;
+#[cfg(feature = "index")]
+pub use search::{RankedHit, Ranking};
 pub use session::{Session, SessionLimits, Spent};
 pub use stat::{StatArgs, StatResult};
 pub use text::of_error as error_text;

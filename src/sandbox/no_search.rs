@@ -7,9 +7,9 @@ impl VirtualSandbox {
     /// The sections that answer a question, best first.
     ///
     /// # Errors
-    /// [`Kind::Config`]: this build reads no index, and nothing else ranks.
+    /// [`Kind::NoIndex`]: this build reads no index, and nothing else ranks.
     #[expect(clippy::unused_async, reason = "the build with an index waits here")]
     pub async fn search(&self, _: SearchArgs) -> Result<Answer<SearchResult>> {
-        Err(Error::new(Kind::Config, "there is no index to search").hint("use grep"))
+        Err(Error::new(Kind::NoIndex, "there is no index to search").hint("use grep"))
     }
 }

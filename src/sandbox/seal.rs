@@ -23,7 +23,9 @@ pub struct CursorKey([u8; 32]);
 impl CursorKey {
     /// The key that a secret of any length stands for. It should hold 16 random bytes or more.
     pub fn new(secret: &[u8]) -> Self {
-        Self(Sha256::new_with_prefix(b"r2vfs cursor key 1\0").chain_update(secret).finalize().into())
+        Self(
+            Sha256::new_with_prefix(b"r2vfs cursor key 1\0").chain_update(secret).finalize().into(),
+        )
     }
 }
 
@@ -155,7 +157,9 @@ mod tests {
 
     #[test]
     fn base_64_as_in_rfc_4648() {
-        for (bytes, text) in [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")] {
+        for (bytes, text) in
+            [("", ""), ("f", "Zg"), ("fo", "Zm8"), ("foo", "Zm9v"), ("foob", "Zm9vYg")]
+        {
             assert_eq!(to_text(bytes.as_bytes()), text);
             assert_eq!(from_text(text).as_deref(), Some(bytes.as_bytes()));
         }

@@ -9,7 +9,7 @@ use super::{Answer, Envelope, VirtualSandbox, close};
 use crate::{
     error::Result,
     tree::Report,
-    vfs::{Budget, Stat},
+    vfs::{Budget, Entry, Op, Stat},
 };
 
 /// Arguments of `stat`.
@@ -68,19 +68,23 @@ impl VirtualSandbox {
     pub async fn stat(&self, args: StatArgs) -> Result<Answer<StatResult>> {
         let op = self.op(Budget::default());
         let mut result = match self.vfs.stat(&op, &args.path).await? {
-            Stat::File { entry, also_dir } => StatResult {
-                path: entry.path,
-                kind: "file".to_owned(),
-                size: Some(entry.object.size),
-                modified: entry.object.modified,
-                etag: Some(entry.object.etag.0.into()),
-                also_dir,
-                content_type: None,
-                lines: None,
-                indexed: None,
-                archived: entry.object.archived,
-                report: BTreeMap::new(),
-            },
+            Stat::File { entry, also_dir } => {
+                let (content_type, lines) = self.vfs.seen(&entry);
+                let indexed = self.indexed(&op, &entry).await;
+                StatResult {
+                    path: entry.path,
+                    kind: "file".to_owned(),
+                    size: Some(entry.object.size),
+                    modified: entry.object.modified,
+                    etag: Some(entry.object.etag.0.into()),
+                    also_dir,
+                    content_type,
+                    lines,
+                    indexed,
+                    archived: entry.object.archived,
+                    report: BTreeMap::new(),
+                }
+            }
             Stat::Dir(path) => StatResult {
                 path,
                 kind: "directory".to_owned(),
@@ -102,5 +106,23 @@ impl VirtualSandbox {
         }
         close(&mut envelope, &self.vfs, &op);
         Ok(Answer { result, envelope })
+    }
+
+    /// Whether the index of its mount holds `entry` in this version, where that can be known
+    /// without a request.
+    #[cfg(feature = "index")]
+    async fn indexed(&self, op: &Op, entry: &Entry) -> Option<bool> {
+        if !self.vfs.index_is_near(entry.mount) {
+            return None;
+        }
+        let view = self.vfs.index(op, entry.mount).await?;
+        let found = view.index.find(&entry.object.key);
+        Some(found.is_some_and(|(_, doc)| *doc.etag == *entry.object.etag.0))
+    }
+
+    #[cfg(not(feature = "index"))]
+    #[expect(clippy::unused_async, reason = "the build with an index waits here")]
+    async fn indexed(&self, _: &Op, _: &Entry) -> Option<bool> {
+        None
     }
 }

@@ -16,7 +16,11 @@ pub(super) mod read;
 mod search;
 mod stat;
 
-use super::{arguments::Given, call::AnyAnswer, room::{MAX_CHARS, Room}};
+use super::{
+    arguments::Given,
+    call::AnyAnswer,
+    room::{MAX_CHARS, Room},
+};
 use crate::{error::Error, tree::path::visible};
 
 /// The text of an answer to the call `given`.

@@ -77,6 +77,19 @@ impl Vfs {
         }
     }
 
+    /// What earlier reads showed of a version, at no cost: its `Content-Type`, and its lines.
+    pub(crate) fn seen(&self, entry: &Entry) -> (Option<String>, Option<u64>) {
+        let (bucket, object) = (self.bucket(entry.mount), &entry.object);
+        if !bucket.trusts(object) {
+            return (None, None);
+        }
+        let headers = self.0.cache.headers(&**bucket, object);
+        let content_type =
+            headers.and_then(|headers| headers.content_type.as_deref().map(Into::into));
+        let version = (bucket.id(), object.key.clone(), object.etag.clone());
+        (content_type, self.marks().total(&version))
+    }
+
     /// The canonical path of the directory that `path` names, ending in `/`.
     ///
     /// # Errors

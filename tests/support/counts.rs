@@ -12,6 +12,12 @@ pub(crate) enum Kind {
     Get,
     Head,
     Put,
+    /// A part of a multipart upload.
+    Part,
+    /// Begins or completes a multipart upload.
+    Upload,
+    /// Gives a multipart upload up.
+    Abort,
     Delete,
     Other,
 }
@@ -26,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) range: Option<String>,
     /// The `If-Match` header.
     pub(crate) if_match: Option<String>,
+    /// The key that a listing starts after.
+    pub(crate) start_after: Option<String>,
 }
 
 /// Totals since the start or the last reset.
@@ -35,6 +43,11 @@ pub(crate) struct Totals {
     pub(crate) gets: u64,
     pub(crate) heads: u64,
     pub(crate) puts: u64,
+    /// Parts of multipart uploads.
+    pub(crate) parts: u64,
+    /// Multipart uploads begun or completed.
+    pub(crate) uploads: u64,
+    pub(crate) aborts: u64,
     pub(crate) deletes: u64,
     pub(crate) others: u64,
     /// Body bytes of gets handed to the connection.
@@ -47,6 +60,9 @@ pub(crate) struct Totals {
     pub(crate) abandoned: u64,
     /// TCP connections accepted.
     pub(crate) connections: u64,
+    /// Gets that began while no other was under way: where each waits for those before it, the
+    /// round trips one after another.
+    pub(crate) get_rounds: u64,
 }
 
 /// The log is for tests, which are small; a benchmark must not fill the memory with it.
@@ -58,6 +74,9 @@ pub(crate) struct Counts {
     gets: AtomicU64,
     heads: AtomicU64,
     puts: AtomicU64,
+    parts: AtomicU64,
+    uploads: AtomicU64,
+    aborts: AtomicU64,
     deletes: AtomicU64,
     others: AtomicU64,
     bytes: AtomicU64,
@@ -65,6 +84,8 @@ pub(crate) struct Counts {
     running: AtomicU64,
     abandoned: AtomicU64,
     connections: AtomicU64,
+    get_rounds: AtomicU64,
+    running_gets: AtomicU64,
     log: Mutex<Vec<Asked>>,
 }
 
@@ -75,6 +96,9 @@ impl Counts {
             Kind::Get => &self.gets,
             Kind::Head => &self.heads,
             Kind::Put => &self.puts,
+            Kind::Part => &self.parts,
+            Kind::Upload => &self.uploads,
+            Kind::Abort => &self.aborts,
             Kind::Delete => &self.deletes,
             Kind::Other => &self.others,
         }
@@ -83,6 +107,9 @@ impl Counts {
     pub(super) fn begin(self: &Arc<Self>, asked: Asked) -> Running {
         let kind = asked.kind;
         self.slot(kind).fetch_add(1, SeqCst);
+        if kind == Kind::Get && self.running_gets.fetch_add(1, SeqCst) == 0 {
+            self.get_rounds.fetch_add(1, SeqCst);
+        }
         let running = self.running.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(running, SeqCst);
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -104,6 +131,9 @@ impl Counts {
             gets: load(&self.gets),
             heads: load(&self.heads),
             puts: load(&self.puts),
+            parts: load(&self.parts),
+            uploads: load(&self.uploads),
+            aborts: load(&self.aborts),
             deletes: load(&self.deletes),
             others: load(&self.others),
             bytes: load(&self.bytes),
@@ -111,6 +141,7 @@ impl Counts {
             running: load(&self.running),
             abandoned: load(&self.abandoned),
             connections: load(&self.connections),
+            get_rounds: load(&self.get_rounds),
         }
     }
 
@@ -121,10 +152,13 @@ impl Counts {
 
     /// Everything back to zero, but for what is under way.
     pub(crate) fn reset(&self) {
-        for kind in [Kind::List, Kind::Get, Kind::Head, Kind::Put, Kind::Delete, Kind::Other] {
-            self.slot(kind).store(0, SeqCst);
+        for slot in [&self.lists, &self.gets, &self.heads, &self.puts, &self.parts, &self.uploads] {
+            slot.store(0, SeqCst);
         }
-        for slot in [&self.bytes, &self.abandoned, &self.connections] {
+        for slot in [&self.aborts, &self.deletes, &self.others] {
+            slot.store(0, SeqCst);
+        }
+        for slot in [&self.bytes, &self.abandoned, &self.connections, &self.get_rounds] {
             slot.store(0, SeqCst);
         }
         self.most.store(self.running.load(SeqCst), SeqCst);
@@ -157,6 +191,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.counts.running.fetch_sub(1, SeqCst);
+        if self.kind == Kind::Get {
+            self.counts.running_gets.fetch_sub(1, SeqCst);
+        }
         if !self.done {
             self.counts.abandoned.fetch_add(1, SeqCst);
         }

@@ -95,7 +95,7 @@ impl Served {
         log.audit.open(audit_log.as_deref())?;
         let tenant_options = TenantOptions {
             settings: self.settings.clone(),
-            index: run::index(&self.options, &permits, &platform)?,
+            index: run::indexes(&self.options, &permits, &platform)?,
             cursor_key: cursor_key()?,
             permits: permits.clone(),
             platform: platform.clone(),

@@ -121,11 +121,11 @@ pub(super) fn again<const N: usize>(
     format!("{tool} {{{}}}", written.join(","))
 }
 
-/// Where a call looked, for an answer that is empty.
+/// Where a call looked, for an answer that is empty: nothing where it looked at all there is.
 pub(super) fn place(given: &Given) -> String {
     match given.arguments.get("path") {
         Some(Value::String(path)) if !path.is_empty() && path != "/" => {
-            format!("below {}", clipped(&name(path), NAME))
+            format!(" below {}", clipped(&name(path), NAME))
         }
         Some(Value::Array(paths)) if !paths.is_empty() => {
             let first: Vec<String> = paths
@@ -135,9 +135,9 @@ pub(super) fn place(given: &Given) -> String {
                 .map(|path| clipped(&name(path), NAME))
                 .collect();
             let more = if paths.len() > NAMED { ", …" } else { "" };
-            format!("below {}{more}", first.join(", "))
+            format!(" below {}{more}", first.join(", "))
         }
-        _ => "in all".to_owned(),
+        _ => String::new(),
     }
 }
 

@@ -13,8 +13,9 @@ pub(super) fn render(answer: &Answer<GlobResult>, given: &Given) -> String {
     let found = match lines.len() {
         0 if given.arguments.contains_key("cursor") => "no more files match".to_owned(),
         0 => format!(
-            "no file matches {} among the {} {}",
+            "no file matches {}{} among the {}{}",
             argument(given, "pattern").unwrap_or_default(),
+            if envelope.complete { "" } else { " so far" },
             files(envelope.listed),
             place(given)
         ),

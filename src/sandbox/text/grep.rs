@@ -8,9 +8,7 @@ use super::{
     footer::{DATA, Footer, again, argument, files, place},
     name,
 };
-use crate::sandbox::{
-    Answer, Envelope, Estimate, FileHits, GrepResult, HitLine, arguments::Given,
-};
+use crate::sandbox::{Answer, Envelope, Estimate, FileHits, GrepResult, HitLine, arguments::Given};
 
 /// One line, or each of those that a match spans.
 pub(in crate::sandbox) fn line(path: &str, hit: &HitLine) -> String {
@@ -96,12 +94,15 @@ fn found(result: &GrepResult, envelope: &Envelope, given: &Given, is_content: bo
     };
     let known = envelope.index.map_or(0, |index| index.left_out);
     let looked_at = match (envelope.searched + known, envelope.listed) {
-        (0, 0) => format!("there is no file {}", place(given)),
-        (0, listed) => format!("none of the {} {} was searched", files(listed), place(given)),
-        (searched, _) => format!("{} {} searched", files(searched), place(given)),
+        (0, 0) if !envelope.complete => "nothing was searched".to_owned(),
+        (0, 0) => format!("there is no file{}", place(given)),
+        (0, listed) => format!("none of the {}{} was searched", files(listed), place(given)),
+        (searched, _) => format!("{}{} searched", files(searched), place(given)),
     };
     let pattern = argument(given, "pattern").unwrap_or_default();
-    format!("no match for {pattern}: {looked_at}{narrowed}")
+    // What was not looked at may hold one.
+    let so_far = if envelope.complete { "" } else { " so far" };
+    format!("no match{so_far} for {pattern}: {looked_at}{narrowed}")
 }
 
 fn dry_run(estimate: &Estimate, envelope: &Envelope, given: &Given) -> String {

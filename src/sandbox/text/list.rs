@@ -24,7 +24,7 @@ pub(super) fn render(answer: &Answer<ListResult>, given: &Given) -> String {
     let lines: Vec<String> = entries.iter().map(entry).collect();
     let found = match entries.len() {
         0 if given.arguments.contains_key("cursor") => "no more entries".to_owned(),
-        0 => format!("nothing is {}", place(given)),
+        0 => format!("there is nothing{}", place(given)),
         n => counted(n as u64, "entry", "entries"),
     };
     Footer::new()

@@ -16,7 +16,10 @@ pub(super) fn render(answer: &Answer<StatResult>, _: &Given) -> String {
     fact("etag", stat.etag.as_deref().map(name));
     fact("lines", stat.lines.map(|lines| lines.to_string()));
     fact("indexed", stat.indexed.map(|yes| if yes { "yes" } else { "no" }.to_owned()));
-    fact("archived", stat.archived.then(|| "yes: it must be restored before it can be read".into()));
+    fact(
+        "archived",
+        stat.archived.then(|| "yes: it must be restored before it can be read".into()),
+    );
     fact("also a directory", stat.also_dir.then(|| format!("{path}/")));
     for (mount, report) in &stat.report {
         if let Ok(serde_json::Value::Object(counts)) = serde_json::to_value(report) {
