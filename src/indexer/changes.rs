@@ -112,6 +112,9 @@ pub fn read_changes(mut from: impl BufRead) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
+/// A key, and the ETag that is said to be its newest.
+type Named = (String, Option<String>);
+
 /// The keys of a mount that `changes` name, each once in rising order, with the version that all of
 /// its notifications say was written; and how many changes are about something else.
 ///
@@ -120,7 +123,7 @@ pub fn read_changes(mut from: impl BufRead) -> Result<Vec<Change>> {
 pub(super) fn keys(
     changes: &[Change],
     target: &Target,
-) -> Result<(Vec<(String, Option<String>)>, u64)> {
+) -> Result<(Vec<Named>, u64)> {
     let mut keys: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut foreign = 0;
     let point = target.mount.point.trim_end_matches('/');

@@ -17,6 +17,7 @@ use super::{
     job::{Job, lock},
     plan::{Batches, Verdict},
     report::Report,
+    shard::Shard,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -67,7 +68,7 @@ impl<'j> Crew<'j> {
             dir: job.target.dir.clone(),
             settings,
             memory: text_memory(memory, builders),
-            shard: job.options.shard,
+            shard: None,
             store: store.clone(),
             tally: job.tally.clone(),
             findings: job.findings.clone(),
@@ -88,6 +89,11 @@ impl<'j> Crew<'j> {
             turns: Arc::new(Semaphore::new(builders)),
             running: FuturesUnordered::new(),
         }
+    }
+
+    /// What is taken from now on belongs to this share of the keys.
+    pub(super) fn of(&mut self, shard: Option<Shard>) {
+        self.builder.shard = shard;
     }
 
     /// One more object, and what is to be done about it.
@@ -173,7 +179,7 @@ impl<'j> Crew<'j> {
         if keys.is_empty() || self.job.halt.asked() {
             return Ok(());
         }
-        report.gone = keys.len() as u64;
+        report.gone += keys.len() as u64;
         let Builder { dir, settings, memory, shard, .. } = self.builder.clone();
         let store = self.store.clone();
         let written = self.job.platform.blocking(move || {

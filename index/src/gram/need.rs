@@ -214,12 +214,12 @@ impl Part {
 
     /// All that is known, as a condition.
     fn whole(mut self) -> Need {
-        let texts = self.from_texts();
+        let texts = self.of_texts();
         self.needs.push(texts);
         Need::and(self.needs)
     }
 
-    fn from_texts(&self) -> Need {
+    fn of_texts(&self) -> Need {
         Need::or(self.texts.iter().map(|text| {
             let pieces = text.split(|&char| char == GAP).filter(|piece| !piece.is_empty());
             Need::and(pieces.map(|piece| Need::Piece(piece.to_vec())))
@@ -235,7 +235,7 @@ impl Part {
 
     /// The same with what its texts say moved into the needs, and of each text only the edges.
     fn settle(mut self, edge: usize) -> Self {
-        let (need, size) = (self.from_texts(), symbols(&self.texts));
+        let (need, size) = (self.of_texts(), symbols(&self.texts));
         if need != Need::All {
             self.add(vec![need], size);
         }

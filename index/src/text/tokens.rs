@@ -157,6 +157,7 @@ fn pairs<'a>(
     take: &mut impl FnMut(Word<'a>),
 ) {
     let after = |at: usize| starts.get(at).copied().unwrap_or(end);
+    #[allow(clippy::needless_range_loop, reason = "the next start is looked at too")]
     for at in 0..starts.len().saturating_sub(1).max(1) {
         let bytes = starts[at]..after(at + 2);
         take(Word {
