@@ -120,10 +120,7 @@ type Named = (String, Option<String>);
 ///
 /// # Errors
 /// [`Kind::InvalidPath`] for a path that is not canonical or is a directory's.
-pub(super) fn keys(
-    changes: &[Change],
-    target: &Target,
-) -> Result<(Vec<Named>, u64)> {
+pub(super) fn keys(changes: &[Change], target: &Target) -> Result<(Vec<Named>, u64)> {
     let mut keys: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut foreign = 0;
     let point = target.mount.point.trim_end_matches('/');

@@ -1,7 +1,7 @@
 //! Fetches the objects of a batch side by side and hands them on in key order.
 //!
 //! A builder that fetches what it adds next waits a round trip for each object; one that fetches
-//! as they come gets them in any order, and segments need theirs. [`pump`] keeps many gets under
+//! as they come gets them in any order, and segments need theirs. [`Fetcher`] keeps many gets under
 //! way, hands results on in order, and marks where a segment has to end so that a slow network
 //! loses seconds and not minutes of work when the process dies.
 

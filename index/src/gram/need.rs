@@ -62,7 +62,7 @@ const MAX_RANGES: usize = 32;
 /// The parser stops at 250; a tree built by hand may go on.
 const MAX_DEPTH: usize = 512;
 
-/// What every match of `hir` needs, before it comes to grams. [`plan`](super::plan) goes on from
+/// What every match of `hir` needs, before it comes to grams. [`plan()`](super::plan()) goes on from
 /// here; other designs of grams are measured from here too (`examples/gram_designs.rs`).
 pub fn need(hir: &Hir) -> Need {
     Part::of(hir, 0).whole()
