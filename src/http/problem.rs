@@ -22,7 +22,8 @@ pub(super) fn status(kind: Kind) -> StatusCode {
         // The bucket's refusal, not the server's: that is 401.
         Kind::Forbidden => StatusCode::FORBIDDEN,
         Kind::NotFound => StatusCode::NOT_FOUND,
-        Kind::Changed | Kind::Archived => StatusCode::CONFLICT,
+        // The bucket is not in the state that the call needs.
+        Kind::Changed | Kind::Archived | Kind::NoIndex => StatusCode::CONFLICT,
         Kind::TooLarge | Kind::Budget => StatusCode::PAYLOAD_TOO_LARGE,
         Kind::Undecodable => StatusCode::UNPROCESSABLE_ENTITY,
         Kind::Deadline => StatusCode::GATEWAY_TIMEOUT,

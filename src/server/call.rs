@@ -194,6 +194,7 @@ pub fn kind_name(kind: Kind) -> &'static str {
         Kind::InvalidArgument => "invalid-argument",
         Kind::Config => "config",
         Kind::NotFound => "not-found",
+        Kind::NoIndex => "no-index",
         Kind::WrongType => "wrong-type",
         Kind::NoBucket => "no-bucket",
         Kind::Credentials => "credentials",
@@ -217,7 +218,14 @@ mod tests {
 
     #[test]
     fn kinds_are_named_as_in_json() {
-        for kind in [Kind::InvalidPath, Kind::NotFound, Kind::TooLarge, Kind::NoBucket, Kind::Io] {
+        for kind in [
+            Kind::InvalidPath,
+            Kind::NotFound,
+            Kind::NoIndex,
+            Kind::TooLarge,
+            Kind::NoBucket,
+            Kind::Io,
+        ] {
             assert_eq!(serde_json::to_value(kind).expect("JSON"), kind_name(kind));
         }
     }
