@@ -112,24 +112,33 @@ fn answer(content: Content, headers: &HeaderMap, method: &Method, running: Runni
         set(told, header::CONTENT_RANGE, Some(&told_range));
         *response.status_mut() = StatusCode::PARTIAL_CONTENT;
     }
-    if method == Method::HEAD {
+    let left = range.end - range.start;
+    if method == Method::HEAD || left == 0 {
         running.done(Ok(()));
         return response;
     }
     let stream = content.stored_part(range);
     *response.body_mut() =
-        Body::from_stream(unfold(
-            Some((stream, running)),
-            |going| async move { next(going?).await },
-        ));
+        Body::from_stream(unfold(Some((stream, left, running)), |going| async move {
+            next(going?).await
+        }));
     response
 }
 
-type Going = (ByteStream, Running);
+/// The rest of a body: where it comes from, how many bytes it has, and the call.
+type Going = (ByteStream, u64, Running);
 
-async fn next((mut stream, running): Going) -> Option<(io::Result<Bytes>, Option<Going>)> {
+async fn next((mut stream, left, running): Going) -> Option<(io::Result<Bytes>, Option<Going>)> {
     match stream.next().await {
-        Some(Ok(chunk)) => Some((Ok(chunk), Some((stream, running)))),
+        // Whoever has the bytes that were announced does not ask whether there are more, so the
+        // call ends with the last of them.
+        Some(Ok(chunk)) => match left.saturating_sub(chunk.len() as u64) {
+            0 => {
+                running.done(Ok(()));
+                Some((Ok(chunk), None))
+            }
+            left => Some((Ok(chunk), Some((stream, left, running)))),
+        },
         Some(Err(error)) => {
             running.done(Err(&error));
             // The connection ends before the length that was announced.

@@ -88,10 +88,30 @@ fn call(tool: &Tool) -> Value {
         "description": tool.description,
         "requestBody": {
             "required": true,
-            "content": { "application/json": { "schema": tool.schema() } },
+            "content": { "application/json": { "schema": arguments(tool) } },
         },
         "responses": responses,
     })
+}
+
+/// The schema of a tool's arguments as it is for programs: `null` is as good as leaving an
+/// argument out. Models are not told, because some would then write all of them.
+fn arguments(tool: &Tool) -> Value {
+    let mut schema = tool.schema().clone();
+    if let Some(properties) = schema.get_mut("properties").and_then(Value::as_object_mut) {
+        let optional =
+            properties.iter_mut().filter(|(name, _)| !tool.required.contains(&name.as_str()));
+        for (_, property) in optional {
+            let plain = property.take();
+            *property = match plain.get("description") {
+                Some(said) => {
+                    json!({ "description": said, "anyOf": [plain, { "type": "null" }] })
+                }
+                None => json!({ "anyOf": [plain, { "type": "null" }] }),
+            };
+        }
+    }
+    schema
 }
 
 fn object() -> Value {
@@ -258,7 +278,18 @@ mod tests {
         let document = document();
         for tool in &TOOLS {
             let body = &document["paths"][format!("/v1/{}", tool.name)]["post"]["requestBody"];
-            assert_eq!(&body["content"]["application/json"]["schema"], tool.schema());
+            let told = &body["content"]["application/json"]["schema"];
+            assert_eq!(told["required"], tool.schema()["required"]);
+            assert_eq!(told["additionalProperties"], json!(false));
+            let own = tool.schema()["properties"].as_object().expect("an object");
+            assert_eq!(told["properties"].as_object().map(serde_json::Map::len), Some(own.len()));
+            for (name, property) in own {
+                let told = &told["properties"][name];
+                match tool.required.contains(&name.as_str()) {
+                    true => assert_eq!(told, property),
+                    false => assert_eq!(told["anyOf"], json!([property, {"type": "null"}])),
+                }
+            }
         }
     }
 }
