@@ -66,14 +66,17 @@ impl Given {
         // In two turns: an argument's own name counts before an alias, whatever their order.
         let (own, other): (Vec<_>, Vec<_>) = given
             .into_iter()
-            .filter(|(_, value)| !value.is_null())
             .partition(|(name, _)| tool.properties().is_some_and(|names| names.contains_key(name)));
-        for (name, value) in own {
+        // Null is as good as leaving an argument out, if there is one of that name.
+        for (name, value) in own.into_iter().filter(|(_, value)| !value.is_null()) {
             let value = checked(tool, &name, &name, value)?;
             arguments.insert(name, value);
         }
         for (written, value) in other {
             let Some((name, value)) = meant(tool, &written, value)? else { continue };
+            if value.is_null() {
+                continue;
+            }
             let value = checked(tool, name, &written, value)?;
             if arguments.insert(name.to_owned(), value).is_some() {
                 return Err(wrong(tool, format!("`{written}` and `{name}` are the same argument"))

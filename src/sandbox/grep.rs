@@ -289,19 +289,21 @@ impl GrepArgs {
         if patterns.is_empty() {
             return Err(Error::new(Kind::InvalidArgument, "there is no pattern"));
         }
-        let context = |one: Option<u64>| {
-            let lines = one.or(self.context).unwrap_or(0);
-            match lines <= MAX_CONTEXT {
-                true => Ok(usize::try_from(lines).unwrap_or(usize::MAX)),
-                false => Err(Error::new(
-                    Kind::InvalidArgument,
-                    format!("{lines} lines of context are out of bounds"),
-                )
-                .hint(format!("give at most {MAX_CONTEXT}, and read the file for more"))),
-            }
+        // What is out of bounds is wrong also where it would not count.
+        let context = |one: Option<u64>| match one.unwrap_or(0) {
+            lines if lines <= MAX_CONTEXT => Ok(usize::try_from(lines).unwrap_or(usize::MAX)),
+            lines => Err(Error::new(
+                Kind::InvalidArgument,
+                format!("{lines} lines of context are out of bounds"),
+            )
+            .hint(format!("give at most {MAX_CONTEXT}, and read the file for more"))),
         };
+        let either = context(self.context)?;
+        let (before, after) = (context(self.before)?, context(self.after)?);
         let (before, after) = match self.output_mode {
-            OutputMode::Content => (context(self.before)?, context(self.after)?),
+            OutputMode::Content => {
+                (self.before.map_or(either, |_| before), self.after.map_or(either, |_| after))
+            }
             _ => (0, 0),
         };
         let case = if self.case_insensitive { Case::Insensitive } else { Case::Sensitive };
