@@ -159,6 +159,7 @@ pub struct Meter {
     bytes: AtomicU64,
     hits: AtomicU64,
     retries: AtomicU64,
+    above: Option<Arc<Meter>>,
 }
 
 /// What an operation cost.
@@ -177,25 +178,37 @@ pub struct Cost {
 }
 
 impl Meter {
+    /// A meter whose counts are added to `above` too.
+    pub(crate) fn below(above: Arc<Meter>) -> Self {
+        Self { above: Some(above), ..Self::default() }
+    }
+
+    fn add(&self, counter: impl Fn(&Self) -> &AtomicU64, count: u64) {
+        counter(self).fetch_add(count, Relaxed);
+        if let Some(above) = &self.above {
+            above.add(counter, count);
+        }
+    }
+
     /// One list request is about to be sent.
     pub fn list(&self) {
-        self.lists.fetch_add(1, Relaxed);
+        self.add(|meter| &meter.lists, 1);
     }
     /// One get request is about to be sent.
     pub fn get(&self) {
-        self.gets.fetch_add(1, Relaxed);
+        self.add(|meter| &meter.gets, 1);
     }
     /// Body bytes of a get arrived.
     pub fn received(&self, bytes: u64) {
-        self.bytes.fetch_add(bytes, Relaxed);
+        self.add(|meter| &meter.bytes, bytes);
     }
     /// A cache answered for a block.
     pub fn hit(&self) {
-        self.hits.fetch_add(1, Relaxed);
+        self.add(|meter| &meter.hits, 1);
     }
     /// The next request repeats a failed one.
     pub fn retry(&self) {
-        self.retries.fetch_add(1, Relaxed);
+        self.add(|meter| &meter.retries, 1);
     }
     /// What was counted so far.
     pub fn cost(&self) -> Cost {

@@ -22,7 +22,7 @@ use axum::{
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::{App, MAX_BODY, problem::Problem};
+use super::{App, MAX_BODY, cors::Named, problem::Problem};
 
 /// How long a body may take to arrive: 1 MiB in it is 800 kbit/s, which every client has.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -109,17 +109,34 @@ pub(super) fn bearer(headers: &HeaderMap) -> Option<&str> {
 
 /// See the module's head.
 pub(super) async fn guard(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
-    match admit(&app, request).await {
-        Ok(request) => next.run(request).await,
+    let named = Named::of(request.headers(), &app.rules().origins);
+    let response = match admit(&app, request, named.as_ref()).await {
+        Ok(Admitted::Request(request)) => next.run(request).await,
+        Ok(Admitted::Permission(response)) => response,
         Err(problem) => problem.into_response(),
+    };
+    match named {
+        Some(named) => named.show(response),
+        None => response,
     }
 }
 
-async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
+enum Admitted {
+    /// For the router.
+    Request(Request),
+    /// It was a browser's question, and this is the answer.
+    Permission(Response),
+}
+
+async fn admit(
+    app: &App,
+    mut request: Request,
+    named: Option<&Named>,
+) -> Result<Admitted, Problem> {
     // Probes come from an orchestrator that knows neither a name nor a token, and learn nothing.
     if matches!(request.uri().path(), "/healthz" | "/readyz") {
         *request.body_mut() = Body::empty();
-        return Ok(request);
+        return Ok(Admitted::Request(request));
     }
     let headers = request.headers();
     let rules = app.rules();
@@ -131,6 +148,10 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
     }
     if !rules.takes_origin(single(headers, header::ORIGIN)?) {
         return Err(forbidden("Origin", "add the origin to allowed_origins of the configuration"));
+    }
+    // It comes without a token.
+    if let Some(answer) = named.and_then(|named| named.permission(request.method(), headers)) {
+        return Ok(Admitted::Permission(answer));
     }
     // The document is the same for everybody, and metrics have a token of their own.
     if !matches!(request.uri().path(), "/openapi.json" | "/metrics") {
@@ -151,7 +172,7 @@ async fn admit(app: &App, mut request: Request) -> Result<Request, Problem> {
             ));
         }
     };
-    Ok(Request::from_parts(parts, Body::from(body)))
+    Ok(Admitted::Request(Request::from_parts(parts, Body::from(body))))
 }
 
 fn forbidden(name: &str, hint: &str) -> Problem {

@@ -6,6 +6,7 @@
 //! may do, and for whom, is decided in [`server`](crate::server) alone.
 //!
 //! - [`guard`]: host, origin, token, size; finds the tenant
+//! - [`cors`]: pages of other origins, if any are named
 //! - [`api`]: `POST /v1/{tool}`; [`stream`]: its answer line by line
 //! - [`object`]: `GET /v1/object/PATH`
 //! - [`openapi`]: the description of both, from the table of tools
@@ -21,6 +22,7 @@
 )]
 
 mod api;
+mod cors;
 mod guard;
 pub mod listen;
 mod object;

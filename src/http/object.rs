@@ -46,9 +46,10 @@ pub(super) async fn get(
     })?;
     let asked = json!({ "path": visible(&path), "range": text(&headers, header::RANGE) });
     let mut running = tenant.begin(Front::Http, "object", &asked)?;
-    let op = tenant.sandbox().op(Budget::default());
+    let sandbox = tenant.sandbox();
+    let op = sandbox.op(Budget::default());
     running.pays_from(Arc::clone(&op.call.meter));
-    let vfs = tenant.sandbox().vfs();
+    let vfs = sandbox.vfs();
     let opened = async {
         let entry = vfs.file(&op, &path).await?;
         if is_known(&headers, &entry) {

@@ -16,7 +16,7 @@ use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::{Error, Kind, Result},
-    sandbox::{Envelope, ListArgs, error_text},
+    sandbox::{Envelope, ListArgs, VirtualSandbox, error_text},
     server::{Front, Tenant},
     tree::path::visible,
     vfs::{Budget, Op},
@@ -84,10 +84,11 @@ pub(super) async fn read(
     let mut running = tenant
         .begin(front, "resource", &json!({ "uri": shown }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
-    let op = tenant.sandbox().op(Budget::default());
+    let sandbox = tenant.sandbox();
+    let op = sandbox.op(Budget::default());
     running.pays_from(Arc::clone(&op.call.meter));
     let read = match uri::path(uri) {
-        Some(path) => content(tenant, &op, &path).await,
+        Some(path) => content(&sandbox, &op, &path).await,
         None => Err(Error::new(Kind::NotFound, "this is not the URI of a file here")
             .hint(format!("write {}/PATH, as in {}/docs/a.md", uri::ROOT, uri::ROOT))),
     };
@@ -110,8 +111,12 @@ pub(super) async fn read(
     }
 }
 
-async fn content(tenant: &Tenant, op: &Op, path: &str) -> Result<(Vec<u8>, Option<String>)> {
-    let vfs = tenant.sandbox().vfs();
+async fn content(
+    sandbox: &VirtualSandbox,
+    op: &Op,
+    path: &str,
+) -> Result<(Vec<u8>, Option<String>)> {
+    let vfs = sandbox.vfs();
     let entry = vfs.file(op, path).await?;
     let large = |size: u64| {
         let what = format!("the file has {size} bytes, more than a resource may ({MAX_RESOURCE})");

@@ -6,9 +6,9 @@ use serde::Serialize;
 use serde_json::{Map, Value};
 
 use super::{
-    Answer, Bill, DEFAULT_CHARS, Envelope, GlobResult, GrepResult, ListArgs, ListResult, ReadArgs,
-    ReadResult, SearchResult, Session, StatResult, VirtualSandbox, arguments::Given, room::Room,
-    text, tools::Format,
+    Answer, Bill, DEFAULT_CHARS, Envelope, GlobResult, GrepResult, ListArgs, ListResult, MAX_CHARS,
+    ReadArgs, ReadResult, SearchResult, Session, StatResult, VirtualSandbox, arguments::Given,
+    least, room::Room, session::Share, text, tools::Format,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -27,7 +27,7 @@ pub struct CallOptions {
     /// The most characters it may give, within [`MIN_CHARS`](super::MIN_CHARS) and
     /// [`MAX_CHARS`](super::MAX_CHARS).
     pub chars: usize,
-    /// The session that the call belongs to.
+    /// The session that the call belongs to, if not the sandbox's own.
     pub session: Option<Arc<Session>>,
 }
 
@@ -158,7 +158,15 @@ impl VirtualSandbox {
     /// [`Kind::InvalidArgument`] for an unknown tool or argument, and what the tool fails with.
     pub async fn call(&self, name: &str, arguments: Value) -> Result<Value> {
         let given = Given::read(name, arguments)?;
-        self.answer(&given).await?.into_json()
+        let Some(session) = &self.session else { return self.answer(&given).await?.into_json() };
+        let share = session.begin(self.results, MAX_CHARS as u64)?;
+        let mut sandbox = self.clone();
+        sandbox.results = least(self.results, share.results);
+        let answer = sandbox.answer(&given).await?;
+        let results = answer.results();
+        let json = answer.into_json()?;
+        share.pay(results, json.to_string().chars().count() as u64);
+        Ok(json)
     }
 
     /// Runs the tool `name` with `arguments`, a JSON object, within `options`, and gives an answer
@@ -172,7 +180,9 @@ impl VirtualSandbox {
         let started = self.vfs.platform().monotonic();
         let mut format = options.format;
         let bill = Arc::new(Bill::default());
-        let done = self.within_room(name, arguments, options, &mut format, &bill).await;
+        let mut share = None;
+        let asked = (name, arguments);
+        let done = self.within_room(asked, options, &mut format, &bill, &mut share).await;
         let (body, envelope, results) = match done {
             Ok((body, envelope, results)) => (Ok(body), envelope, results),
             Err(error) => {
@@ -184,30 +194,32 @@ impl VirtualSandbox {
             }
         };
         let output = ToolOutput { body, format, envelope, results };
-        if let Some(session) = &options.session {
-            session.charge(bill.cost(), results, output.text().chars().count() as u64);
+        if let Some(share) = &share {
+            share.pay(results, output.text().chars().count() as u64);
         }
         output
     }
 
     async fn within_room(
         &self,
-        name: &str,
-        arguments: Value,
+        (name, arguments): (&str, Value),
         options: &CallOptions,
         format: &mut Format,
         bill: &Arc<Bill>,
+        share: &mut Option<Share>,
     ) -> Result<(Body, Envelope, u64)> {
         let given = Given::read(name, arguments)?;
         *format = given.format.unwrap_or(*format);
-        let left = options.session.as_ref().map(|session| session.begin()).transpose()?;
-        let left = left.unwrap_or_default();
-        let chars = left.chars.and_then(|left| usize::try_from(left).ok());
-        let chars = chars.map_or(options.chars, |left| left.min(options.chars));
         let mut sandbox = self.clone();
+        sandbox.session = options.session.clone().or(sandbox.session);
         sandbox.budget = self.within(options.budget);
-        sandbox.budget = sandbox.within(left.budget);
-        sandbox.results = [self.results, options.results, left.results].into_iter().flatten().min();
+        sandbox.results = least(self.results, options.results);
+        let mut chars = options.chars;
+        if let Some(session) = &sandbox.session {
+            let taken = share.insert(session.begin(sandbox.results, chars as u64)?);
+            sandbox.results = least(sandbox.results, taken.results);
+            chars = taken.chars.map_or(chars, |left| usize::try_from(left).unwrap_or(chars));
+        }
         sandbox.room = Some(Room::new(*format, chars));
         sandbox.bill = Some(bill.clone());
         let answer = sandbox.answer(&given).await?;

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use super::{
     Envelope, GrepArgs, HitLine, OutputMode, Reason, Scan, ScanEvent, SkipReason, VirtualSandbox,
-    advice, arguments::Given,
+    advice, arguments::Given, least, session::Share,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -61,6 +61,8 @@ pub struct HitStream {
     left: Option<u64>,
     ready: VecDeque<HitEvent>,
     over: bool,
+    /// What a session allows, and the results that it is to pay for at the end.
+    share: Option<(Share, u64)>,
 }
 
 impl std::fmt::Debug for HitStream {
@@ -94,12 +96,21 @@ impl VirtualSandbox {
             max_line_bytes: Some(MAX_LINE),
             only_matching: false,
         };
+        let share = self.session.as_ref();
+        let share = share.map(|session| session.begin(self.results, 0)).transpose()?;
+        let allowed = least(self.results, share.as_ref().and_then(|share| share.results));
         let request = args.request()?;
         let patterns = request.pattern.patterns.clone();
         let scan = self.scan(request, hits);
         let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
-        let left = [args.limit, self.results].into_iter().flatten().min();
-        Ok(HitStream { scan, mode: args.output_mode, left, ready: VecDeque::new(), over: false })
+        Ok(HitStream {
+            scan,
+            mode: args.output_mode,
+            left: least(args.limit, allowed),
+            ready: VecDeque::new(),
+            over: false,
+            share: share.map(|share| (share, 0)),
+        })
     }
 }
 
@@ -152,7 +163,7 @@ impl HitStream {
 
     /// Takes one more match if the limit allows it, and ends the search if not.
     fn spend(&mut self) -> bool {
-        match &mut self.left {
+        let spent = match &mut self.left {
             None => true,
             Some(0) => {
                 self.over = true;
@@ -163,7 +174,16 @@ impl HitStream {
                 *left -= 1;
                 true
             }
+        };
+        if let Some((_, given)) = self.share.as_mut().filter(|_| spent) {
+            *given += 1;
         }
+        spent
+    }
+
+    /// The operation, for whoever counts its cost.
+    pub fn op(&self) -> &Op {
+        self.scan.op()
     }
 
     /// What the events so far are worth.
@@ -175,9 +195,13 @@ impl HitStream {
         }
         envelope
     }
+}
 
-    /// The operation, for whoever counts its cost.
-    pub fn op(&self) -> &Op {
-        self.scan.op()
+impl Drop for HitStream {
+    /// A stream that is left is paid for as far as it was given.
+    fn drop(&mut self) {
+        if let Some((share, given)) = &self.share {
+            share.pay(*given, 0);
+        }
     }
 }

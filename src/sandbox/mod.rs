@@ -113,6 +113,7 @@ pub struct VirtualSandbox {
     /// Where one call must fit a context, and pay for what fails.
     room: Option<Room>,
     bill: Option<Arc<Bill>>,
+    session: Option<Arc<Session>>,
 }
 
 /// Joins `mounts` into one tree and hands out its toolset.
@@ -135,6 +136,7 @@ pub fn get_virtual_sandbox(
         seal,
         room: None,
         bill: None,
+        session: None,
     })
 }
 
@@ -144,26 +146,23 @@ impl VirtualSandbox {
         &self.vfs
     }
 
+    /// The same tools, paid from `session`.
+    pub fn paid_from(&self, session: Arc<Session>) -> Self {
+        Self { session: Some(session), ..self.clone() }
+    }
+
     /// Starts a grep whose results `report` forms, in path order.
     ///
     /// # Errors
     /// [`Kind::InvalidPattern`] or [`Kind::InvalidArgument`]; paths that name nothing are
     /// events of the scan.
     pub fn scan<R: Report>(&self, request: ScanRequest, report: R) -> Result<Scan<R::Chunk>> {
-        let request = ScanRequest { budget: self.within(request.budget), ..request };
-        let scan = scan::start(&self.vfs, request, report, self.scan_bytes)?;
-        self.pay_for(scan.op());
-        Ok(scan)
+        let op = self.op(request.budget);
+        scan::start(&self.vfs, op, request, report, self.scan_bytes)
     }
 
     /// The smaller of what the caller and the sandbox allow.
     fn within(&self, asked: Budget) -> Budget {
-        fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
-            match (a, b) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            }
-        }
         Budget {
             time: least(asked.time, self.budget.time),
             requests: least(asked.requests, self.budget.requests),
@@ -174,20 +173,28 @@ impl VirtualSandbox {
     /// An operation with the sandbox's own budget, for raw access through [`Self::vfs`].
     pub fn op(&self, budget: Budget) -> Op {
         let op = self.vfs.op(self.within(budget));
-        self.pay_for(&op);
-        op
-    }
-
-    fn pay_for(&self, op: &Op) {
+        let op = match &self.session {
+            Some(session) => op.paid_from(Arc::clone(session.account())),
+            None => op,
+        };
         if let Some(bill) = &self.bill {
-            bill.pays_for(op);
+            bill.pays_for(&op);
         }
+        op
     }
 
     /// How many results a call may give that asks for `asked`.
     fn limit(&self, asked: Option<u64>, default: u64, most: u64) -> Result<u64> {
         let limit = list::limit(asked, default, most)?;
         Ok(self.results.map_or(limit, |results| limit.min(results.max(1))))
+    }
+}
+
+/// The smaller of two bounds, where `None` is none.
+fn least<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
     }
 }
 

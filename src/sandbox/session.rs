@@ -1,16 +1,22 @@
 //! What a conversation may cost in all.
 //!
-//! A bound on each call does not bound an agent that calls in a loop. A [`Session`] adds up what
-//! its calls cost and narrows each next one to what is left; once something is spent, calls are
-//! refused and say so. Calls that run side by side can overrun it by what each was allowed.
+//! A bound on each call does not bound an agent that calls in a loop, nor one that makes ten
+//! calls at once. A [`Session`] is paid from by all its calls: requests and bytes one by one, as
+//! they are sent ([`Account`]); results and characters by a [`Share`] that a call takes when it
+//! begins and gives back what it did not use. So side by side they cannot spend more than there
+//! is, and a call that is left before its end is paid for too.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::{
     bucket::{Cost, Meter},
     error::{Error, Kind, Result},
-    vfs::{Budget, Op},
+    vfs::{Account, Op},
 };
+
+/// The most results that one call takes from a session that bounds them: a page of the tools.
+/// More would keep the calls beside it waiting.
+const SHARE: u64 = 1000;
 
 /// What a session may cost; `None` is no bound.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -43,16 +49,27 @@ pub struct Spent {
 }
 
 /// The calls of one conversation or one tenant.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Session {
     limits: SessionLimits,
-    spent: Mutex<Spent>,
+    account: Arc<Account>,
+    counts: Mutex<Counts>,
 }
 
-/// What the next call may cost.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Left {
-    pub(super) budget: Budget,
+struct Counts {
+    calls: u64,
+    results: u64,
+    chars: u64,
+    /// Of calls under way.
+    held_results: u64,
+    held_chars: u64,
+}
+
+/// What one call may give; the rest is given back when it is dropped.
+#[derive(Debug)]
+pub(super) struct Share {
+    session: Arc<Session>,
     pub(super) results: Option<u64>,
     pub(super) chars: Option<u64>,
 }
@@ -60,65 +77,97 @@ pub(super) struct Left {
 impl Session {
     /// A session that has cost nothing yet.
     pub fn new(limits: SessionLimits) -> Self {
-        Self { limits, spent: Mutex::default() }
+        let account = Arc::new(Account::new(limits.requests, limits.bytes));
+        Self { limits, account, counts: Mutex::default() }
     }
 
     /// What it has cost so far.
     pub fn spent(&self) -> Spent {
-        *self.lock()
+        let (counts, cost) = (*self.counts(), self.account.cost());
+        Spent {
+            calls: counts.calls,
+            requests: cost.list_requests + cost.get_requests,
+            bytes: cost.bytes_fetched,
+            results: counts.results,
+            chars: counts.chars,
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Spent> {
-        self.spent.lock().unwrap_or_else(PoisonError::into_inner)
+    /// What its operations pay from.
+    pub(super) fn account(&self) -> &Arc<Account> {
+        &self.account
     }
 
-    /// Counts a call and says what is left for it.
+    fn counts(&self) -> MutexGuard<'_, Counts> {
+        self.counts.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts a call that gives at most so many results and characters, and says how many of
+    /// them it may.
     ///
     /// # Errors
     /// [`Kind::Budget`] where something is spent.
-    pub(super) fn begin(&self) -> Result<Left> {
-        let limits = self.limits;
-        let mut spent = self.lock();
+    pub(super) fn begin(self: &Arc<Self>, results: Option<u64>, chars: u64) -> Result<Share> {
+        let (limits, cost) = (self.limits, self.account.cost());
+        let requests = cost.list_requests + cost.get_requests;
+        let mut counts = self.counts();
         let bounds = [
-            (limits.calls, spent.calls, "calls"),
-            (limits.requests, spent.requests, "requests"),
-            (limits.bytes, spent.bytes, "bytes"),
-            (limits.results, spent.results, "results"),
-            (limits.chars, spent.chars, "characters"),
+            (limits.calls, counts.calls, 0, "calls"),
+            (limits.requests, requests, 0, "requests"),
+            (limits.bytes, cost.bytes_fetched, 0, "bytes"),
+            (limits.results, counts.results, counts.held_results, "results"),
+            (limits.chars, counts.chars, counts.held_chars, "characters"),
         ];
-        for (most, spent, what) in bounds {
-            if let Some(most) = most.filter(|most| spent >= *most) {
-                return Err(Error::new(
+        for (most, spent, held, what) in bounds {
+            let Some(most) = most.filter(|most| spent + held >= *most) else { continue };
+            return Err(match spent >= most {
+                true => Error::new(
                     Kind::Budget,
                     format!("the budget of this session is spent: {most} {what}"),
                 )
-                .hint("answer from what you have, or start a new session"));
-            }
+                .hint("answer from what you have, or start a new session"),
+                false => Error::new(
+                    Kind::Budget,
+                    format!("the calls under way may take what this session has left of {what}"),
+                )
+                .hint("wait for them, then call again"),
+            });
         }
-        spent.calls += 1;
-        let left = |most: Option<u64>, spent: u64| most.map(|most| most.saturating_sub(spent));
-        Ok(Left {
-            budget: Budget {
-                time: None,
-                requests: left(limits.requests, spent.requests),
-                bytes: left(limits.bytes, spent.bytes),
-            },
-            results: left(limits.results, spent.results),
-            chars: left(limits.chars, spent.chars),
-        })
-    }
-
-    /// Adds what a call cost.
-    pub(super) fn charge(&self, cost: Cost, results: u64, chars: u64) {
-        let mut spent = self.lock();
-        spent.requests += cost.list_requests + cost.get_requests;
-        spent.bytes += cost.bytes_fetched;
-        spent.results += results;
-        spent.chars += chars;
+        counts.calls += 1;
+        let wanted = results.unwrap_or(SHARE).min(SHARE);
+        let results = limits.results.map(|most| {
+            let share = wanted.min(most - counts.results - counts.held_results);
+            counts.held_results += share;
+            share
+        });
+        let chars = limits.chars.map(|most| {
+            let share = chars.min(most - counts.chars - counts.held_chars);
+            counts.held_chars += share;
+            share
+        });
+        drop(counts);
+        Ok(Share { session: Arc::clone(self), results, chars })
     }
 }
 
-/// Collects what the operations of one call cost, so that a call that fails is paid for too.
+impl Share {
+    /// Pays for what the call gave; the smallest answer may be longer than a small rest.
+    pub(super) fn pay(&self, results: u64, chars: u64) {
+        let mut counts = self.session.counts();
+        counts.results += results;
+        counts.chars += chars;
+    }
+}
+
+impl Drop for Share {
+    fn drop(&mut self) {
+        let mut counts = self.session.counts();
+        counts.held_results -= self.results.unwrap_or(0);
+        counts.held_chars -= self.chars.unwrap_or(0);
+    }
+}
+
+/// Collects what the operations of one call cost, so that a call that fails tells its cost too.
 #[derive(Debug, Default)]
 pub(super) struct Bill(Mutex<Vec<Arc<Meter>>>);
 
@@ -136,5 +185,31 @@ impl Bill {
             cache_hits: sum.cache_hits + one.cache_hits,
             retries: sum.retries + one.retries,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn calls_side_by_side_share_what_is_left() {
+        let limits = SessionLimits { results: Some(1500), chars: Some(50), ..Default::default() };
+        let session = Arc::new(Session::new(limits));
+        let first = session.begin(None, 20).expect("there is room");
+        let second = session.begin(Some(2000), 40).expect("there is room");
+        assert_eq!((first.results, first.chars), (Some(1000), Some(20)));
+        assert_eq!((second.results, second.chars), (Some(500), Some(30)));
+        let third = session.begin(None, 1).expect_err("all is held");
+        assert!(third.message().contains("under way"), "{third}");
+        second.pay(0, 30);
+        drop((first, second));
+        let last = session.begin(None, 30).expect("20 characters were given back");
+        assert_eq!((last.results, last.chars), (Some(1000), Some(20)));
+        last.pay(1, 20);
+        drop(last);
+        let spent = session.begin(None, 1).expect_err("50 characters are spent");
+        assert!(spent.message().ends_with("50 characters"), "{spent}");
+        assert_eq!(session.spent().calls, 3);
     }
 }

@@ -14,10 +14,15 @@ use std::{
 
 use serde::Deserialize;
 
-use super::{limits::Limits, token::TokenDigest};
+use super::{
+    limits::Limits,
+    token::TokenDigest,
+    window::{WINDOW, WindowLimits},
+};
 use crate::{
     config::{Location, Overrides},
     error::{Error, Kind, Result},
+    sandbox::{MAX_CHARS, MIN_CHARS, SessionLimits},
     vfs::Budget,
 };
 
@@ -63,6 +68,12 @@ pub struct TenantPlan {
     pub limits: Limits,
     /// What one call may cost.
     pub budget: Budget,
+    /// The most results of one call.
+    pub max_results: Option<u64>,
+    /// The most characters of an answer for a model.
+    pub max_chars: Option<usize>,
+    /// What its calls may cost together.
+    pub window: WindowLimits,
     /// Bytes of memory for its blocks.
     pub memory_cache: u64,
 }
@@ -109,7 +120,22 @@ struct TenantTable {
     deadline_ms: Option<u64>,
     max_requests: Option<u64>,
     max_bytes: Option<u64>,
+    max_results: Option<u64>,
+    max_chars: Option<u64>,
     memory_cache_mib: Option<u64>,
+    #[serde(default)]
+    session: SessionTable,
+}
+
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct SessionTable {
+    seconds: Option<u64>,
+    calls: Option<u64>,
+    requests: Option<u64>,
+    bytes: Option<u64>,
+    results: Option<u64>,
+    chars: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -206,10 +232,33 @@ impl TenantPlan {
             ("deadline_ms", table.deadline_ms.unwrap_or(1)),
             ("max_requests", table.max_requests.unwrap_or(1)),
             ("max_bytes", table.max_bytes.unwrap_or(1)),
+            ("max_results", table.max_results.unwrap_or(1)),
+            ("session.seconds", table.session.seconds.unwrap_or(1)),
+            ("session.calls", table.session.calls.unwrap_or(1)),
+            ("session.requests", table.session.requests.unwrap_or(1)),
+            ("session.bytes", table.session.bytes.unwrap_or(1)),
+            ("session.results", table.session.results.unwrap_or(1)),
+            ("session.chars", table.session.chars.unwrap_or(1)),
         ];
         if let Some((name, _)) = zeros.iter().find(|(_, value)| *value == 0) {
             return Err(Error::new(Kind::Config, format!("{name} is 0, so no call could be made")));
         }
+        let max_chars = table.max_chars.map(|chars| usize::try_from(chars).unwrap_or(usize::MAX));
+        if max_chars.is_some_and(|chars| !(MIN_CHARS..=MAX_CHARS).contains(&chars)) {
+            let what = format!("max_chars is not {MIN_CHARS} to {MAX_CHARS}");
+            return Err(Error::new(Kind::Config, what));
+        }
+        let session = &table.session;
+        let window = WindowLimits {
+            limits: SessionLimits {
+                calls: session.calls,
+                requests: session.requests,
+                bytes: session.bytes,
+                results: session.results,
+                chars: session.chars,
+            },
+            every: Some(session.seconds.map_or(WINDOW, Duration::from_secs)),
+        };
         let tokens: Vec<_> = table.tokens.iter().map(|text| digest(text)).collect::<Result<_>>()?;
         if tokens.is_empty() {
             return Err(Error::new(Kind::Config, "it has no token, so nobody could be it")
@@ -228,6 +277,9 @@ impl TenantPlan {
                 requests: table.max_requests,
                 bytes: table.max_bytes,
             },
+            max_results: table.max_results,
+            max_chars,
+            window,
             memory_cache: table.memory_cache_mib.map_or(MEMORY_CACHE, |mib| mib.min(1 << 20) << 20),
         })
     }
@@ -357,6 +409,9 @@ mod tests {
             (tenant("a", A).replace(&format!("\"{A}\""), ""), "no token"),
             (tenant("a", A).replace("tokens", "rate = 0.0\ntokens"), "rate"),
             (tenant("a", A).replace("tokens", "concurrency = 0\ntokens"), "concurrency"),
+            (tenant("a", A) + "[tenant.session]\ncalls = 0\n", "session.calls"),
+            (tenant("a", A) + "[tenant.session]\ncals = 1\n", "line 8"),
+            (tenant("a", A).replace("tokens", "max_chars = 1\ntokens"), "max_chars"),
             (tenant("a", A).replace("\"/\"", "\"kb\""), "start with `/`"),
             (tenant("a", A) + "pont = 1\n", "line 7"),
         ];

@@ -9,7 +9,7 @@
 //! - [`token`]: bearer tokens, known only by their digests
 //! - [`Tenants`]: token to tenant, replaced as a whole on a reload
 //! - [`Tenant`]: one customer; [`Tenant::call`] is the one place where a tool is run for a client
-//! - [`limits`]: calls a second and calls at a time
+//! - [`limits`]: calls a second and calls at a time; [`window`]: what an hour of calls may cost
 //! - [`audit`], [`metrics`]: what was called and what it cost
 
 #![expect(
@@ -25,6 +25,7 @@ pub mod metrics;
 pub mod tenant;
 pub mod tenants;
 pub mod token;
+pub mod window;
 
 pub use audit::Audit;
 pub use call::{Failure, Front, Running};
@@ -33,3 +34,4 @@ pub use metrics::Metrics;
 pub use tenant::{Tenant, TenantOptions};
 pub use tenants::{Open, Tenants};
 pub use token::TokenDigest;
+pub use window::{Window, WindowLimits};

@@ -10,6 +10,7 @@ use super::{
     call::{self, Failure, Front, Running},
     config::TenantPlan,
     limits::{Gate, Limits},
+    window::{Window, WindowLimits},
 };
 use crate::{
     bucket::{Bucket, Permits, Unopened},
@@ -18,8 +19,8 @@ use crate::{
     error::{Error, Kind, Result},
     platform::Platform,
     sandbox::{
-        CallOptions, CursorKey, Envelope, Format, SandboxOptions, Tool, ToolOutput, VirtualSandbox,
-        get_virtual_sandbox,
+        CallOptions, CursorKey, DEFAULT_CHARS, Envelope, Format, SandboxOptions, Tool, ToolOutput,
+        VirtualSandbox, get_virtual_sandbox,
     },
     vfs::{Freshness, IndexOptions, Mount},
 };
@@ -60,13 +61,24 @@ pub struct Tenant {
     name: String,
     sandbox: VirtualSandbox,
     gate: Gate,
+    window: Window,
+    /// The most characters of an answer for a model.
+    chars: usize,
     log: Log,
 }
 
 impl Tenant {
     /// A tenant with a sandbox that was made elsewhere: the only one of a local server.
     pub fn new(name: &str, sandbox: VirtualSandbox, limits: Limits, log: Log) -> Self {
-        Self { name: name.to_owned(), sandbox, gate: Gate::new(limits), log }
+        let (gate, window) = (Gate::new(limits), Window::new(WindowLimits::default()));
+        Self { name: name.to_owned(), sandbox, gate, window, chars: DEFAULT_CHARS, log }
+    }
+
+    /// The same with a bound on what its calls may cost together.
+    #[must_use]
+    pub fn within(mut self, window: WindowLimits) -> Self {
+        self.window = Window::new(window);
+        self
     }
 
     /// Opens the buckets of a plan. One that cannot be opened says so when it is touched, and
@@ -119,12 +131,14 @@ impl Tenant {
                 freshness: options.freshness,
                 index: options.index.clone(),
                 budget: plan.budget,
+                results: plan.max_results,
                 tenant: name.to_owned(),
                 cursor_key: options.cursor_key.clone(),
                 ..SandboxOptions::default()
             },
         )?;
-        Ok(Self::new(name, sandbox, plan.limits, options.log.clone()))
+        let tenant = Self::new(name, sandbox, plan.limits, options.log.clone());
+        Ok(Self { chars: plan.max_chars.unwrap_or(DEFAULT_CHARS), ..tenant.within(plan.window) })
     }
 
     /// Its name in logs and metrics; never told to clients.
@@ -132,9 +146,12 @@ impl Tenant {
         &self.name
     }
 
-    /// Its tools.
-    pub fn sandbox(&self) -> &VirtualSandbox {
-        &self.sandbox
+    /// Its tools, for one call.
+    pub fn sandbox(&self) -> VirtualSandbox {
+        match self.window.session() {
+            Some(session) => self.sandbox.paid_from(session),
+            None => self.sandbox.clone(),
+        }
     }
 
     pub(super) fn log(&self) -> &Log {
@@ -173,8 +190,8 @@ impl Tenant {
         format: Format,
     ) -> Result<ToolOutput, Failure> {
         let running = self.begin(front, tool.name, &arguments)?;
-        let options = CallOptions { format, ..CallOptions::default() };
-        let output = self.sandbox.call_text(tool.name, arguments, &options).await;
+        let options = CallOptions { format, chars: self.chars, ..CallOptions::default() };
+        let output = self.sandbox().call_text(tool.name, arguments, &options).await;
         running.ended(&output.envelope, output.body.as_ref().err());
         Ok(output)
     }
@@ -191,7 +208,7 @@ impl Tenant {
         arguments: Value,
     ) -> Result<Value, Failure> {
         let running = self.begin(front, tool.name, &arguments)?;
-        let answer = match self.sandbox.call(tool.name, arguments).await {
+        let answer = match self.sandbox().call(tool.name, arguments).await {
             Ok(answer) => answer,
             Err(error) => {
                 running.ended(&Envelope::default(), Some(&error));

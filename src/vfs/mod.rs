@@ -11,6 +11,7 @@
 //! - [`Content`]: the bytes of one version, by ranges, decoded
 //! - [`LineWindow`]: some lines of an object, without reading it from its start each time
 
+mod account;
 mod content;
 mod decode;
 mod haystack;
@@ -35,6 +36,7 @@ use std::{
     time::Duration,
 };
 
+pub use account::Account;
 pub(crate) use content::STEP;
 pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
@@ -90,6 +92,8 @@ pub struct Op {
     pub started: Duration,
     /// Work stops when it would cost more.
     pub budget: Budget,
+    /// What it shares a budget with, beside its own.
+    account: Option<Arc<Account>>,
     /// When the oldest listing used so far of each mount began: milliseconds since the Unix epoch.
     listed: Arc<Mutex<BTreeMap<usize, i64>>>,
     /// See [`Op::order_broke`].
@@ -115,6 +119,13 @@ pub struct Budget {
 }
 
 impl Op {
+    /// The same operation, not begun yet, paid from `account` too.
+    pub(crate) fn paid_from(mut self, account: Arc<Account>) -> Self {
+        self.call.meter = Arc::new(Meter::below(Arc::clone(account.meter())));
+        self.account = Some(account);
+        self
+    }
+
     /// When the oldest listing that the operation used began: milliseconds since the Unix epoch.
     pub fn as_of(&self) -> Option<i64> {
         self.listings().into_iter().map(|(_, as_of)| as_of).min()
@@ -179,9 +190,10 @@ impl Op {
         }
     }
 
-    /// Allows one more request, or fails once the budget is spent: to be asked for each one, and
-    /// not for work that costs none.
-    fn allow_request(&self) -> Result<()> {
+    /// Allows one more request that brings at most so many bytes, or fails once the budget is
+    /// spent: to be asked for each one, and not for work that costs none. What comes back is to
+    /// be kept until the request has ended.
+    fn allow_request(&self, bytes: u64) -> Result<Option<account::Ticket>> {
         let cost = self.call.meter.cost();
         // Retries are sent without asking.
         let sent = cost.list_requests + cost.get_requests;
@@ -191,7 +203,7 @@ impl Op {
             (_, Some(most)) if cost.bytes_fetched >= most => {
                 format!("the budget of {most} bytes")
             }
-            _ => return Ok(()),
+            _ => return self.account.as_ref().map(|account| account.allow(bytes)).transpose(),
         };
         Err(Error::new(Kind::Budget, format!("{spent} is spent"))
             .hint("narrow the path or the glob, or allow more"))
@@ -265,6 +277,7 @@ impl Vfs {
             },
             started,
             budget,
+            account: None,
             listed: Arc::default(),
             order_broke: Arc::default(),
             allowed: Arc::default(),

@@ -33,8 +33,8 @@ impl Vfs {
 
     /// The same for any bucket.
     pub(super) fn purse(&self, op: &Op, bucket: Arc<dyn Bucket>) -> Arc<dyn Bucket> {
-        match (op.budget.requests, op.budget.bytes) {
-            (None, None) => bucket,
+        match (op.budget.requests, op.budget.bytes, &op.account) {
+            (None, None, None) => bucket,
             _ => Arc::new(Purse { bucket, op: op.clone() }),
         }
     }
@@ -54,17 +54,12 @@ impl Bucket for Purse {
     }
 
     fn list(&self, call: &Call, request: ListRequest) -> BoxFuture<'_, Result<ListPage>> {
-        match self.op.allow_request() {
-            Ok(()) => self.bucket.list(call, request),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        self.paid(0, || self.bucket.list(call, request))
     }
 
     fn get(&self, call: &Call, request: GetRequest) -> BoxFuture<'_, Result<Got>> {
-        match self.op.allow_request() {
-            Ok(()) => self.bucket.get(call, request),
-            Err(error) => Box::pin(std::future::ready(Err(error))),
-        }
+        let bytes = request.range.end.saturating_sub(request.range.start);
+        self.paid(bytes, || self.bucket.get(call, request))
     }
 
     fn peek(
@@ -73,8 +68,27 @@ impl Bucket for Purse {
         key: &str,
         max: u64,
     ) -> BoxFuture<'_, Result<Option<(Object, Bytes)>>> {
-        match self.op.allow_request() {
-            Ok(()) => self.bucket.peek(call, key, max),
+        self.paid(max, || self.bucket.peek(call, key, max))
+    }
+}
+
+impl Purse {
+    /// Sends what may bring so many bytes, if that is allowed.
+    fn paid<'p, T: Send + 'p>(
+        &'p self,
+        bytes: u64,
+        send: impl FnOnce() -> BoxFuture<'p, Result<T>>,
+    ) -> BoxFuture<'p, Result<T>> {
+        match self.op.allow_request(bytes) {
+            Ok(None) => send(),
+            Ok(Some(ticket)) => {
+                let sent = send();
+                Box::pin(async move {
+                    let done = sent.await;
+                    drop(ticket);
+                    done
+                })
+            }
             Err(error) => Box::pin(std::future::ready(Err(error))),
         }
     }

@@ -43,6 +43,9 @@ fn errors_have_a_status_a_kind_and_what_to_do_next() {
         ("grep", json!({"pattern": "("}), 400, "invalid-pattern", "literal"),
         ("glob", json!({"pattern": "a{b"}), 400, "invalid-pattern", ""),
         ("list", json!({"limit": 0}), 400, "invalid-argument", ""),
+        ("list", json!({"pth": null}), 400, "invalid-argument", "path"),
+        ("grep", json!({"pattern": "x", "context": 1001}), 400, "invalid-argument", "1000"),
+        ("search", json!({"query": "x"}), 409, "no-index", "grep"),
     ];
     for (tool, arguments, status, kind, hint) in cases {
         let answer = server.call(tool, &arguments).is(status);
@@ -127,6 +130,34 @@ fn a_name_that_is_not_ours_is_refused() {
     let origin = ("Origin", "http://localhost:6274");
     send(server.address, "POST", "/v1/list", &[JSON, origin], b"{}").is(200);
     send(server.address, "GET", "/healthz", &[("Host", "10.0.0.1")], b"").is(200);
+}
+
+#[test]
+fn pages_of_other_origins_are_answered_where_they_are_named() {
+    let root = kb().display().to_string();
+    let config = "[server]\nallowed_origins = [\"https://app.test\"]\n";
+    let server = Serving::with(&["-b", &root], Some(config), &[]);
+    let asks = |origin| {
+        let headers = [("Origin", origin), ("Access-Control-Request-Method", "POST")];
+        send(server.address, "OPTIONS", "/v1/list", &headers, b"")
+    };
+    let allow = "access-control-allow-origin";
+    let permission = asks("https://app.test").is(204);
+    assert_eq!(permission.headers[allow], "https://app.test");
+    let sent = &permission.headers["access-control-allow-headers"];
+    assert!(sent.contains("authorization") && sent.contains("mcp-method"), "{permission}");
+    let own = [JSON, ("Origin", "https://app.test")];
+    for (body, status) in [("{}", 200), ("{\"limit\": 0}", 400)] {
+        let answer = send(server.address, "POST", "/v1/list", &own, body.as_bytes()).is(status);
+        assert_eq!(answer.headers[allow], "https://app.test", "{answer}");
+    }
+    assert!(asks("https://evil.test").is(403).headers.get(allow).is_none());
+    // Served, and not for pages: the loopback's own names are no names of the configuration.
+    assert!(asks("http://localhost:1").is(405).headers.get(allow).is_none());
+    let none = Serving::over(&kb());
+    let headers = [("Origin", "http://localhost:1"), ("Access-Control-Request-Method", "POST")];
+    let answer = send(none.address, "OPTIONS", "/v1/list", &headers, b"").is(405);
+    assert!(answer.headers.get(allow).is_none(), "{answer}");
 }
 
 #[test]

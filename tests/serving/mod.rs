@@ -3,6 +3,8 @@
 mod abuse;
 mod api;
 mod client;
+mod load;
+mod loaded;
 mod mcp;
 mod objects;
 mod program;

@@ -92,6 +92,31 @@ fn a_client_lists_and_calls_tools_and_says_good_bye() {
 }
 
 #[test]
+fn what_is_spent_is_refused_and_said() {
+    let root = kb().display().to_string();
+    let words = ["-b", &root, "mcp", "--session-calls", "2", "--session-requests", "40"];
+    let mut client = Client::greeted(&words, &[]);
+    let mut call = |id: u64, name: &str, arguments: Value| {
+        let params = json!({"name": name, "arguments": arguments});
+        let told = client.ask(id, "tools/call", &params)["result"].clone();
+        let text = told["content"][0]["text"].as_str().expect("text").to_owned();
+        (told["isError"] == true, text)
+    };
+    let (wrong, text) = call(1, "grep", json!({"pattern": "nowhere-at-all"}));
+    assert!(!wrong && text.contains("NOT COMPLETE") && text.contains("40 requests"), "{text}");
+    let (wrong, text) = call(2, "list", json!({"path": "/"}));
+    assert!(wrong && text.contains("the budget of this session is spent: 40 requests"), "{text}");
+    assert_eq!(client.end(), Some(0));
+
+    let mut client = Client::greeted(&words[..5], &[]);
+    let mut calls = (1..=3).map(|id| {
+        let params = json!({"name": "list", "arguments": {}});
+        client.ask(id, "tools/call", &params)["result"]["isError"] == true
+    });
+    assert_eq!([calls.next(), calls.next(), calls.next()], [Some(false), Some(false), Some(true)]);
+}
+
+#[test]
 fn the_newest_revision_works_on_a_pipe_too() {
     let root = kb().display().to_string();
     let mut client = Client::start(&["-b", &root, "mcp"], &[]);

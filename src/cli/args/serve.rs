@@ -4,11 +4,22 @@ use std::{net::SocketAddr, path::PathBuf};
 
 use clap::{Args as ClapArgs, Subcommand};
 
+use super::bytes;
+
 #[derive(Debug, ClapArgs)]
 pub(in crate::cli) struct Mcp {
     /// Answer with structured content instead of text, unless a call asks for text
     #[arg(long)]
     pub structured: bool,
+    /// Calls that the client may make in all; once they are spent, calls are refused and say so
+    #[arg(long, value_name = "COUNT")]
+    pub session_calls: Option<u64>,
+    /// Requests to the bucket that all its calls may send together
+    #[arg(long, value_name = "COUNT")]
+    pub session_requests: Option<u64>,
+    /// Bytes that all its calls may fetch together, as in 500M
+    #[arg(long, value_name = "SIZE", value_parser = bytes)]
+    pub session_bytes: Option<u64>,
 }
 
 #[derive(Debug, ClapArgs)]

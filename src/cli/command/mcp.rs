@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::super::{args::serve::Mcp, exit::Exit, failure::Stop};
 use crate::{
     mcp,
-    sandbox::{Format, VirtualSandbox},
-    server::{Tenant, limits::Limits, tenant::Log},
+    sandbox::{Format, SessionLimits, VirtualSandbox},
+    server::{Tenant, WindowLimits, limits::Limits, tenant::Log},
 };
 
 /// Serves until the client closes the pipe.
@@ -17,7 +17,15 @@ pub(in crate::cli) async fn run(sandbox: &VirtualSandbox, mcp: Mcp) -> Result<Ex
     let format = if mcp.structured { Format::Structured } else { Format::Text };
     // One person's own client: what it may ask for is bounded by the machine.
     let limits = Limits { rate: 1000.0, burst: 1000, ..Limits::default() };
-    let tenant = Arc::new(Tenant::new("local", sandbox.clone(), limits, Log::default()));
+    let tenant = Tenant::new("local", sandbox.clone(), limits, Log::default());
+    // The process is the session.
+    let session = SessionLimits {
+        calls: mcp.session_calls,
+        requests: mcp.session_requests,
+        bytes: mcp.session_bytes,
+        ..SessionLimits::default()
+    };
+    let tenant = Arc::new(tenant.within(WindowLimits { limits: session, every: None }));
     mcp::serve_stdio(tenant, format).await?;
     Ok(Exit::Match)
 }

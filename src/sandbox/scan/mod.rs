@@ -75,10 +75,11 @@ struct Tally {
     binary: (Vec<(String, u64)>, u64),
 }
 
-/// Starts a grep over `vfs` whose objects in memory, with their search buffers, take at most
+/// Starts a grep over `vfs`, as `op`, whose objects in memory, with their search buffers, take at most
 /// `bytes`.
 pub(super) fn start<R: Report>(
     vfs: &Vfs,
+    op: Op,
     request: ScanRequest,
     report: R,
     bytes: u64,
@@ -88,7 +89,6 @@ pub(super) fn start<R: Report>(
     let selection = request.selection.build()?;
     // Built once here so that bad options fail before anything is sent.
     request.search.searcher()?;
-    let op = vfs.op(request.budget);
     let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
     let board = Arc::new(Board::new(platform.has_threads(), workers));
     let tally = Arc::new(Mutex::new(Tally::default()));
