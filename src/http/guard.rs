@@ -54,7 +54,9 @@ impl Rules {
         let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
             return false;
         };
-        if authority.as_str().contains('@') {
+        // `Authority` takes any letters for a port, and a name of someone before an `@`.
+        let port = &authority.as_str()[authority.host().len()..];
+        if authority.as_str().contains('@') || !port.is_empty() && authority.port_u16().is_none() {
             return false;
         }
         (self.loopback && is_loopback(authority.host()))
