@@ -72,7 +72,8 @@ impl Rules {
         if self.origins.iter().any(|one| one.eq_ignore_ascii_case(origin)) {
             return true;
         }
-        let uri = origin.parse::<Uri>().ok();
+        // A bare name is no origin, though it is a URI.
+        let uri = origin.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some());
         let host = uri.as_ref().and_then(Uri::host);
         self.loopback && host.is_some_and(is_loopback)
     }
