@@ -103,7 +103,10 @@ impl Job {
         report: &mut Report,
     ) -> Result<Option<i64>> {
         let mut listed_at = None;
-        for (shard, range) in self.shares(Some(known)).await? {
+        let shares = self.shares(Some(known)).await?;
+        let mut left = shares.len();
+        for (shard, range) in shares {
+            left -= 1;
             crew.of(shard);
             let mut judge = Judge::new(Some(known), &range);
             let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
@@ -118,6 +121,9 @@ impl Job {
                 }
             }
             report.notes.extend(walk.take_notes());
+            if left == 0 {
+                self.tally.list_ended();
+            }
             crew.flush().await?;
             let Some(listed) = walk.snapshot() else { return Ok(None) };
             let mut gone = Vec::new();
@@ -126,7 +132,6 @@ impl Job {
             // A share of the keys makes no listing that a reader could go by.
             listed_at = shard.is_none().then(|| listed.listed_at());
         }
-        self.tally.list_ended();
         Ok(listed_at)
     }
 
