@@ -20,6 +20,7 @@ use r2vfs_index::{
 use tokio::sync::mpsc;
 
 use super::{
+    crew::Room,
     fault::told,
     fetch::{Fetched, Got, Item, ends_everything},
     report::Findings,
@@ -43,8 +44,7 @@ const PIECE: usize = 256 << 10;
 pub(super) struct Builder {
     pub(super) dir: PathBuf,
     pub(super) settings: Settings,
-    /// Bytes that the full text of one segment may take.
-    pub(super) memory: usize,
+    pub(super) room: Room,
     pub(super) shard: Option<Shard>,
     pub(super) store: Arc<Mutex<Writer>>,
     pub(super) tally: Arc<Tally>,
@@ -90,7 +90,7 @@ impl Builder {
         Ok(())
     }
 
-    fn add(&self, open: &mut Option<Open>, fetched: Fetched) -> Result<()> {
+    fn add(&self, holder: &mut Option<Open>, fetched: Fetched) -> Result<()> {
         let Fetched { entry, changed, got } = fetched;
         let (path, object) = (entry.path, entry.object);
         if changed {
@@ -121,12 +121,12 @@ impl Builder {
                 NewContent::Unreadable
             }
         };
-        let open = match open {
+        let open = match holder {
             Some(open) => open,
             None => {
-                let writer =
-                    SegmentWriter::create(&self.dir, self.settings, self.memory).map_err(told)?;
-                open.insert(Open { writer, objects: 0, bytes: 0 })
+                let writer = SegmentWriter::create(&self.dir, self.settings, self.room.text)
+                    .map_err(told)?;
+                holder.insert(Open { writer, objects: 0, bytes: 0 })
             }
         };
         let size = object.size;
@@ -141,7 +141,8 @@ impl Builder {
         open.objects += 1;
         open.bytes += size;
         self.tally.fetch(size);
-        Ok(())
+        let full = open.writer.memory() > self.room.rest;
+        if full { self.commit(holder.take()) } else { Ok(()) }
     }
 }
 

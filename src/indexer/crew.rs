@@ -36,9 +36,44 @@ const FETCHED_SHARE: u64 = 8;
 /// The smallest batch. Below it, segments are mostly their own framing.
 const SMALLEST: u64 = 64 << 10;
 
-/// Bytes of memory for the full text of each of `builders`, of `memory` in all.
-pub(super) fn text_memory(memory: u64, builders: usize) -> usize {
-    usize::try_from(memory / 4 / builders.max(1) as u64).unwrap_or(usize::MAX)
+/// What the process takes beside: measured with nothing to do, over S3 and a directory.
+const PROCESS: u64 = 32 << 20;
+
+/// What ending a segment takes, as its writer says.
+const ENDING: u64 = 40 << 20;
+
+/// What a segment in the making should have at least, or it is all endings.
+const WORTH: u64 = 24 << 20;
+
+/// How memory is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Segments that are built side by side.
+    pub(super) builders: usize,
+    /// Bytes of objects in one batch, of which one more than there are builders is under way.
+    pub(super) batch: u64,
+    /// Bytes of each segment's full text in memory.
+    pub(super) text: usize,
+    /// Bytes of the rest of each segment in memory: with more, it is ended.
+    pub(super) rest: usize,
+}
+
+impl Room {
+    /// `memory` bytes, divided for at most `cores` builders.
+    pub(super) fn of(memory: u64, cores: usize) -> Self {
+        let most = memory.saturating_sub(PROCESS) / (ENDING + WORTH);
+        let builders = most.clamp(1, cores.max(1) as u64);
+        let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED);
+        let built = memory.saturating_sub(PROCESS + fetched) / builders;
+        let half = (built.saturating_sub(ENDING) / 2).max(WORTH / 2);
+        let half = usize::try_from(half).unwrap_or(usize::MAX);
+        Self {
+            builders: builders as usize,
+            batch: (fetched / (builders + 1)).max(SMALLEST),
+            text: half,
+            rest: half,
+        }
+    }
 }
 
 /// Fetches and builds what it is handed.
@@ -55,14 +90,11 @@ pub(super) struct Crew<'j> {
 
 impl<'j> Crew<'j> {
     pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
-        let builders = job.platform.parallelism();
-        let memory = job.options.memory;
-        // One batch is fetched while each builder has its own.
-        let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED) / (builders as u64 + 1);
+        let room = Room::of(job.options.memory, job.platform.parallelism());
         let builder = Builder {
             dir: job.target.dir.clone(),
             settings,
-            memory: text_memory(memory, builders),
+            room,
             shard: None,
             store: store.clone(),
             tally: job.tally.clone(),
@@ -79,9 +111,9 @@ impl<'j> Crew<'j> {
             store,
             builder,
             fetcher,
-            batches: Batches::new(fetched.max(SMALLEST), MOST_HELD),
-            builders,
-            turns: Arc::new(Semaphore::new(builders)),
+            batches: Batches::new(room.batch, MOST_HELD),
+            builders: room.builders,
+            turns: Arc::new(Semaphore::new(room.builders)),
             running: FuturesUnordered::new(),
         }
     }
@@ -175,10 +207,10 @@ impl<'j> Crew<'j> {
             return Ok(());
         }
         report.gone += keys.len() as u64;
-        let Builder { dir, settings, memory, shard, .. } = self.builder.clone();
+        let Builder { dir, settings, room, shard, .. } = self.builder.clone();
         let store = self.store.clone();
         let written = self.job.platform.blocking(move || {
-            let mut writer = SegmentWriter::create(&dir, settings, memory).map_err(told)?;
+            let mut writer = SegmentWriter::create(&dir, settings, room.text).map_err(told)?;
             for key in keys {
                 let content = NewContent::Gone;
                 let etag = String::new();
@@ -194,4 +226,27 @@ impl<'j> Crew<'j> {
 
 fn broken() -> Error {
     Error::new(Kind::Io, "a builder broke down").hint("this is a mistake of r2vfs: report it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_divided_and_not_overrun() {
+        for memory in [128_u64, 256, 512, 1024, 8192].map(|mib| mib << 20) {
+            for cores in [1, 2, 8, 64] {
+                let room = Room::of(memory, cores);
+                let builders = room.builders as u64;
+                let each = (room.text + room.rest) as u64 + ENDING;
+                let all = PROCESS + (builders + 1) * room.batch + builders * each;
+                assert!(all <= memory, "{memory} for {cores}: {room:?} takes {all}");
+                assert!((1..=cores).contains(&room.builders), "{room:?}");
+                assert!((builders + 1) * room.batch <= UNCOMMITTED, "{room:?}");
+            }
+        }
+        assert_eq!(Room::of(512 << 20, 2).builders, 2);
+        let least = Room::of(1 << 20, 8);
+        assert_eq!((least.builders, least.batch), (1, SMALLEST));
+    }
 }
