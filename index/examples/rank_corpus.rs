@@ -127,7 +127,6 @@ fn weights(sets: &[String]) -> Result<Weights> {
             "k1" => weights.k1 = value,
             "b" => weights.b = value,
             "title" => weights.title = value,
-            "about" => weights.about = value,
             "path" => weights.path = value,
             "proximity" => weights.proximity = value,
             "window" => weights.window = value as u32,

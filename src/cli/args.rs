@@ -276,7 +276,7 @@ pub(super) struct Glob {
     pub path: Option<String>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Search {
     /// The question, as a person asks it; `"a phrase"`, `-word`, `title:word` and `path:word` too
     #[arg(required_unless_present = "batch")]

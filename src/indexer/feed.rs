@@ -29,7 +29,9 @@ const LOOKS: usize = 64;
 
 impl From<Doc> for Known {
     fn from(doc: Doc) -> Self {
-        Self { unread: doc.state.has(State::UNREADABLE), key: doc.key, etag: doc.etag }
+        let second = doc.modified.map(|ms| ms.div_euclid(1000));
+        let unread = doc.state.has(State::UNREADABLE);
+        Self { unread, second, key: doc.key, etag: doc.etag }
     }
 }
 
@@ -174,7 +176,7 @@ impl Job {
             match entry {
                 Some(entry) if !entry.object.is_marker() => {
                     let held = held.map(Known::from);
-                    let verdict = Verdict::of(held.as_ref(), &entry.object.etag.0);
+                    let verdict = Verdict::of(held.as_ref(), &entry.object);
                     crew.take(verdict, entry, report).await?;
                 }
                 _ if covered => {

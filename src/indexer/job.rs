@@ -120,8 +120,13 @@ impl Job {
 
     /// Whether an index that cannot be used for this reason is no obstacle.
     fn begins_anew(&self, kind: FaultKind) -> bool {
-        let useless = matches!(kind, FaultKind::Damaged | FaultKind::Format);
-        kind == FaultKind::Missing || self.options.build && useless
+        let useless = matches!(kind, FaultKind::Missing | FaultKind::Damaged | FaultKind::Format);
+        if useless && self.options.build {
+            return true;
+        }
+        // A lost segment is missing too, and an update of a few keys must not replace the rest.
+        let manifest = Store::at(&self.target.dir).manifest();
+        manifest.is_err_and(|fault| fault.kind() == FaultKind::Missing)
     }
 
     /// Runs to the end, or until it is asked to stop, or an error ends it; what was committed

@@ -9,7 +9,7 @@
 //!   when they are joined ([`compaction`])
 //! - [`Changes`](read_changes) and [`Shard`]: less than the whole bucket
 //! - [`Publishing`]: an index in the bucket, and its garbage
-//! - [`Job::survey`], [`standing`] and [`verify`]: what an index is worth
+//! - [`Job::survey`], [`standing()`] and [`verify()`]: what an index is worth
 //!
 //! Reached from the command line only; the sandbox knows nothing of it.
 

@@ -237,7 +237,7 @@ impl Ranking {
         };
         let object = &entry.object;
         match ranked.view.index.find(&object.key) {
-            Some((_, doc)) if *doc.etag == *object.etag.0 && doc.size == object.size => {
+            Some((_, doc)) if doc.is_version(&object.etag.0, object.size, object.modified) => {
                 if doc.state.has(State::TEXT) {
                     ranked.admitted.insert(oid(&doc.key, &doc.etag));
                     self.envelope.searched += 1;

@@ -211,6 +211,9 @@ impl Vfs {
         key: &str,
         dir: Option<&str>,
     ) -> Result<(Option<Object>, bool)> {
+        if self.0.freshness != Freshness::Strict {
+            Box::pin(self.learn_listing(op, mount, key)).await;
+        }
         if let Some(snapshot) = self.fresh(op, mount, key) {
             return Ok((snapshot.get(key), dir.is_some_and(|dir| snapshot.has_dir(dir))));
         }

@@ -276,6 +276,12 @@ impl Vfs {
         &self.0.cache
     }
 
+    /// Whether the version of `entry` names its content for good; see [`Bucket::trusts`].
+    #[cfg(feature = "build")]
+    pub(crate) fn trusts(&self, entry: &Entry) -> bool {
+        self.bucket(entry.mount).trusts(&entry.object)
+    }
+
     /// Whether each read from `mount` is a round trip.
     #[cfg(feature = "index")]
     pub(crate) fn is_far(&self, mount: usize) -> bool {

@@ -176,6 +176,8 @@ impl Walk {
                     let Some(scope) = self.scopes.pop_front() else {
                         return Ok(None);
                     };
+                    let learned = self.vfs.learn_listing(&self.op, scope.mount, &scope.prefix);
+                    Box::pin(learned).await;
                     self.current = Some(self.start(scope));
                 }
                 Some(Current::Kept { mount, snapshot, scope, skip }) => {

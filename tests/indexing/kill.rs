@@ -187,7 +187,7 @@ async fn ctrl_c_keeps_what_is_done_and_says_how_to_go_on() {
 async fn a_deadline_keeps_what_is_done() {
     let bucket = Bucket::with(40).await;
     bucket.server.faults().add(Rule::gets(Fault::Hang).key("docs/039.md"));
-    let ran = bucket.ran("build --memory 1MiB --timeout 8");
+    let ran = bucket.ran("build --memory 1MiB --timeout 12");
     ran.fails(&["/docs/039.md: ", "next: "]);
     let held = held(&bucket).len() as u64;
     assert!(held > 0, "something was kept: {ran}");

@@ -60,6 +60,14 @@ pub struct Doc {
 }
 
 impl Doc {
+    /// Whether this is the version that a listing names. The time counts too, to the second, which
+    /// is as fine as some servers tell it: an object that is given another Content-Encoding in
+    /// place keeps its ETag and its size, and a search reads something else from then on.
+    pub fn is_version(&self, etag: &str, size: u64, modified: Option<i64>) -> bool {
+        let second = |time: Option<i64>| time.map(|ms| ms.div_euclid(1000));
+        self.etag == etag && self.size == size && second(self.modified) == second(modified)
+    }
+
     /// See [`oid`].
     pub fn oid(&self) -> u64 {
         oid(&self.key, &self.etag)

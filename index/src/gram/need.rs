@@ -18,7 +18,7 @@ use super::fold::{fold, folded};
 pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub type Text = Vec<char>;
+pub(super) type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ const MAX_RANGES: usize = 32;
 /// The parser stops at 250; a tree built by hand may go on.
 const MAX_DEPTH: usize = 512;
 
-/// What every match of `hir` needs, before it comes to grams. [`plan`](super::plan) goes on from
+/// What every match of `hir` needs, before it comes to grams. [`plan()`](super::plan()) goes on from
 /// here; other designs of grams are measured from here too (`examples/gram_designs.rs`).
 pub fn need(hir: &Hir) -> Need {
     Part::of(hir, 0).whole()
@@ -214,12 +214,12 @@ impl Part {
 
     /// All that is known, as a condition.
     fn whole(mut self) -> Need {
-        let texts = self.from_texts();
+        let texts = self.of_texts();
         self.needs.push(texts);
         Need::and(self.needs)
     }
 
-    fn from_texts(&self) -> Need {
+    fn of_texts(&self) -> Need {
         Need::or(self.texts.iter().map(|text| {
             let pieces = text.split(|&char| char == GAP).filter(|piece| !piece.is_empty());
             Need::and(pieces.map(|piece| Need::Piece(piece.to_vec())))
@@ -235,7 +235,7 @@ impl Part {
 
     /// The same with what its texts say moved into the needs, and of each text only the edges.
     fn settle(mut self, edge: usize) -> Self {
-        let (need, size) = (self.from_texts(), symbols(&self.texts));
+        let (need, size) = (self.of_texts(), symbols(&self.texts));
         if need != Need::All {
             self.add(vec![need], size);
         }

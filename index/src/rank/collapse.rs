@@ -10,7 +10,8 @@ use super::articles::Article;
 use crate::text::Lang;
 
 /// Two-letter codes that name a language in a path beside those that are detected.
-const MORE_CODES: &[&str] = &["et", "lv", "lt", "sl", "ca", "eu", "gl", "nb", "nn", "is", "ka", "kk"];
+const MORE_CODES: &[&str] =
+    &["et", "lv", "lt", "sl", "ca", "eu", "gl", "nb", "nn", "is", "ka", "kk"];
 
 /// Hashes a path without the language in it: `content/ja/a.md`, `docs/pt-br/a.md`, `a.fr.md`.
 /// 0 when there is none.

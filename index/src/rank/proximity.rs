@@ -3,12 +3,16 @@
 //! Reading positions of all postings would double what a query reads; those of the sections that
 //! lead are enough to put the right ones first.
 
-use tantivy::{DocSet, TERMINATED, postings::{Postings, SegmentPostings}, schema::IndexRecordOption};
+use tantivy::{
+    DocSet, TERMINATED,
+    postings::{Postings, SegmentPostings},
+    schema::IndexRecordOption,
+};
 
 use super::{
     reader::{TextReader, in_memory},
     schema::Zone,
-    terms::{Sought, Posting},
+    terms::{Posting, Sought},
 };
 use crate::fault::Result;
 
@@ -120,7 +124,7 @@ pub(crate) fn phrase(
 ) -> Result<Option<Vec<u32>>> {
     let mut all = Vec::new();
     let mut complete = true;
-    for at in [Zone::Body, Zone::Title, Zone::About, Zone::Path] {
+    for at in [Zone::Body, Zone::Title, Zone::Path] {
         if zone.is_some_and(|zone| zone != at) {
             continue;
         }
@@ -148,9 +152,10 @@ fn in_zone(words: &[Sought], cursors: &mut [Cursor], all: &mut Vec<u32>) {
     let mut others = Vec::new();
     let mut section = 0;
     loop {
-        let next = first.lists.iter_mut().map(|list| {
-            if list.doc() < section { list.seek(section) } else { list.doc() }
-        });
+        let next = first
+            .lists
+            .iter_mut()
+            .map(|list| if list.doc() < section { list.seek(section) } else { list.doc() });
         let Some(here) = next.min().filter(|here| *here != TERMINATED) else { return };
         first.at(here, &mut places);
         for (cursor, word) in rest.iter_mut().zip(&words[1..]) {

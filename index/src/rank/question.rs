@@ -62,7 +62,9 @@ impl Question {
             notes: Vec::new(),
         };
         if question.text.len() < text.len() {
-            question.notes.push(format!("only the first {MAX_BYTES} bytes of the question were read"));
+            question
+                .notes
+                .push(format!("only the first {MAX_BYTES} bytes of the question were read"));
         }
         let typed = question.text.clone();
         let mut position = 0;
@@ -172,9 +174,9 @@ fn items(text: &str) -> Vec<Item<'_>> {
 fn item<'a>(rest: &'a str, sentence_follows: impl Fn() -> bool) -> Item<'a> {
     let mut body = rest;
     let mut not = false;
-    let dash = body.strip_prefix('-').filter(|after| {
-        after.starts_with(|char: char| char.is_alphanumeric() || char == '"')
-    });
+    let dash = body
+        .strip_prefix('-')
+        .filter(|after| after.starts_with(|char: char| char.is_alphanumeric() || char == '"'));
     if let Some(after) = dash {
         not = true;
         body = after;
@@ -190,7 +192,8 @@ fn item<'a>(rest: &'a str, sentence_follows: impl Fn() -> bool) -> Item<'a> {
         }
     }
     let begun = rest.len() - body.len();
-    for (open, close) in [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')] {
+    for (open, close) in [('"', '"'), ('“', '”'), ('„', '“'), ('«', '»'), ('「', '」')]
+    {
         let Some(inner) = body.strip_prefix(open) else { continue };
         if let Some(end) = inner.find(close).filter(|end| !inner[..*end].trim().is_empty()) {
             let typed = &rest[..begun + open.len_utf8() + end + close.len_utf8()];
@@ -202,7 +205,14 @@ fn item<'a>(rest: &'a str, sentence_follows: impl Fn() -> bool) -> Item<'a> {
     // In a sentence a dash leads a flag: "where to put -javaagent in Tomcat". One that leaves a
     // word out stands among words that all say something.
     if not && zone.is_none() && sentence_follows() {
-        return Item { typed, text: &body[..end], not: false, phrase: false, zone: None, flag: true };
+        return Item {
+            typed,
+            text: &body[..end],
+            not: false,
+            phrase: false,
+            zone: None,
+            flag: true,
+        };
     }
     Item { typed, text: &body[..end], not, phrase: false, zone, flag: false }
 }

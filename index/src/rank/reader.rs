@@ -4,10 +4,7 @@ use std::{collections::HashMap, fmt, io, ops::Range, sync::Arc};
 
 use bytes::Bytes;
 use tantivy::{
-    Index, TantivyDocument,
-    fieldnorm::FieldNormReader,
-    index::InvertedIndexReader,
-    schema::Value,
+    Index, TantivyDocument, fieldnorm::FieldNormReader, index::InvertedIndexReader, schema::Value,
     store::StoreReader,
 };
 
@@ -123,7 +120,8 @@ impl TextReader {
     /// What was not in memory since the last call, as ranges of parts.
     pub(crate) fn missing(&self) -> Vec<(Wanted, Part)> {
         let missing = self.shared.shelf.missing();
-        let part = |wanted: Wanted| Some((wanted.clone(), self.shared.parts.get(wanted.0)?.clone()));
+        let part =
+            |wanted: Wanted| Some((wanted.clone(), self.shared.parts.get(wanted.0)?.clone()));
         missing.into_iter().filter_map(part).collect()
     }
 

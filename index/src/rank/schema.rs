@@ -1,8 +1,8 @@
 //! How sections lie in tantivy.
 //!
-//! A field per zone (title, description, path, body) would cost a dictionary per zone, and a remote
+//! A field per zone (title, path, body) would cost a dictionary per zone, and a remote
 //! query reads blocks of each. Here all terms are in one field, and a zone is one byte behind the
-//! term: a word's four terms are neighbours in one block of one dictionary, and their postings
+//! term: a word's three terms are neighbours in one block of one dictionary, and their postings
 //! neighbours in one file.
 
 use tantivy::{
@@ -24,12 +24,10 @@ pub(crate) enum Zone {
     Title,
     /// Only the first section of an article has these.
     Path,
-    /// Only the first section of an article has these.
-    About,
 }
 
 /// Below every byte of a term, so that `term + zone` follows `term` before any longer term.
-const LAST_ZONE: u8 = 3;
+const LAST_ZONE: u8 = 2;
 
 impl Zone {
     /// The byte behind a term of this zone.
@@ -38,7 +36,6 @@ impl Zone {
             Self::Body => None,
             Self::Title => Some('\u{1}'),
             Self::Path => Some('\u{2}'),
-            Self::About => Some('\u{3}'),
         }
     }
 
@@ -48,7 +45,6 @@ impl Zone {
             [] => Some(Self::Body),
             [1] => Some(Self::Title),
             [2] => Some(Self::Path),
-            [3] => Some(Self::About),
             _ => None,
         }
     }

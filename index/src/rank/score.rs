@@ -81,7 +81,6 @@ pub(crate) fn count(
             let (weight, in_section, alone) = match posting.zone {
                 Zone::Body => (1.0, 1.0, 0.0),
                 Zone::Title => (weights.title, 0.0, 0.0),
-                Zone::About => (weights.about, 0.0, 0.0),
                 Zone::Path => (0.0, 0.0, weights.path),
             };
             let read = reader

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bundle::{Bundle, Part, fetch},
     fault::{Fault, FaultKind, Result},
-    text::Lang,
+    text::{Kind, Lang},
 };
 
 /// The full text of an index: that of all its segments, with one statistic.
@@ -170,29 +170,39 @@ impl Searcher {
         Ok(found)
     }
 
-    /// Replaces words that are nowhere by near ones.
+    /// Replaces words that are nowhere by near ones: two rounds for all of them.
     async fn mend(&self, words: &mut [Sought], notes: &mut Vec<String>) -> Result<()> {
-        for at in typo::unknown(words) {
-            let word = &words[at];
-            let near = self.until(|| typo::near(&self.readers, word)).await?;
+        let unknown = typo::unknown(words);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let near = self
+            .until(|| {
+                let near: Vec<Option<Vec<String>>> = unknown
+                    .iter()
+                    .map(|at| typo::near(&self.readers, &words[*at]))
+                    .collect::<Result<_>>()?;
+                Ok(near.into_iter().collect::<Option<Vec<_>>>())
+            })
+            .await?;
+        for (at, near) in unknown.iter().zip(near) {
+            let word = &mut words[*at];
             if near.is_empty() {
                 notes.push(format!("no article has {:?}", word.word.text));
                 continue;
             }
-            notes.push(format!(
-                "no article has {:?}; searched for {} instead",
-                word.word.text,
-                near.iter().map(|term| format!("{term:?}")).collect::<Vec<_>>().join(", ")
-            ));
-            let word = &mut words[at];
+            if word.word.kind != Kind::Pair {
+                let quoted: Vec<String> = near.iter().map(|term| format!("{term:?}")).collect();
+                let (asked, quoted) = (&word.word.text, quoted.join(", "));
+                notes.push(format!("no article has {asked:?}; searched for {quoted} instead"));
+            }
             typo::stand_in(word, near);
-            self.until(|| {
-                let one = std::iter::once(&mut *word);
-                Ok(terms::look_up(&self.readers, one)?.then_some(()))
-            })
-            .await?;
         }
-        Ok(())
+        self.until(|| {
+            let mended = words.iter_mut().enumerate().filter(|(at, _)| unknown.contains(at));
+            Ok(terms::look_up(&self.readers, mended.map(|(_, word)| word))?.then_some(()))
+        })
+        .await
     }
 
     fn hit(&self, place: &Place) -> Result<Option<Hit>> {
@@ -233,9 +243,7 @@ impl Searcher {
         }
         let ranges: Vec<(Part, Range<u64>)> = missing
             .iter()
-            .map(|(_, wanted, part)| {
-                (part.clone(), wanted.1.start as u64..wanted.1.end as u64)
-            })
+            .map(|(_, wanted, part)| (part.clone(), wanted.1.start as u64..wanted.1.end as u64))
             .collect();
         let held = fetch(&ranges, GAP).await?;
         for ((reader, wanted, part), (_, range)) in missing.iter().zip(&ranges) {
@@ -380,9 +388,8 @@ impl Ranking<'_> {
         let Searcher { readers, numbers, weights, .. } = self.searcher;
         if let [word] = sought {
             let counts = count(readers, numbers, word, zone, weights)?;
-            return Ok(counts.map(|counts| {
-                counts.articles.into_iter().map(|(article, ..)| article).collect()
-            }));
+            return Ok(counts
+                .map(|counts| counts.articles.into_iter().map(|(article, ..)| article).collect()));
         }
         let mut articles = Vec::new();
         let mut complete = true;

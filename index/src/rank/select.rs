@@ -107,18 +107,21 @@ impl Scores<'_> {
             return Ok(Some(()));
         }
         let found: Vec<&Sought> = neighbours.iter().map(|(word, _)| *word).collect();
-        let worth: Vec<f32> =
-            neighbours.windows(2).map(|pair| pair[0].1.min(pair[1].1)).collect();
+        let worth: Vec<f32> = neighbours.windows(2).map(|pair| pair[0].1.min(pair[1].1)).collect();
         let words = self.numbers.words as f32 / self.numbers.sections().max(1) as f32;
         for (segment, reader) in self.readers.iter().enumerate() {
-            let (first, behind) = (self.numbers.first[segment].1, self.numbers.first[segment + 1].1);
+            let (first, behind) =
+                (self.numbers.first[segment].1, self.numbers.first[segment + 1].1);
             let mut here: Vec<&mut Candidate> = leaders
                 .iter_mut()
                 .filter(|leader| (first..behind).contains(&leader.section))
                 .collect();
             here.sort_by_key(|leader| leader.section);
             let sections: Vec<u32> = here.iter().map(|leader| leader.section - first).collect();
-            let Some(pairs) = together(reader, segment, &found, &sections, self.weights.window)? else { return Ok(None) };
+            let Some(pairs) = together(reader, segment, &found, &sections, self.weights.window)?
+            else {
+                return Ok(None);
+            };
             for (leader, pairs) in here.into_iter().zip(pairs) {
                 let length = reader.tantivy().norms.fieldnorm(leader.section - first) as f32;
                 let weights = self.weights;

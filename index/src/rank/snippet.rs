@@ -80,9 +80,14 @@ fn matched(question: &Question, text: &str) -> Vec<(Range<usize>, u64)> {
         let stop = langs.iter().any(|lang| is_stop(*lang, &lower));
         for lang in &langs {
             let bytes = 0..word.text.len();
-            let word = Word { text: word.text.as_str().into(), bytes, position: 0, kind: word.kind };
+            let word =
+                Word { text: word.text.as_str().into(), bytes, position: 0, kind: word.kind };
             let term = analyzer.term(*lang, &word).to_owned();
-            if stop { said.insert(term) } else { asked.insert(term) };
+            if stop {
+                said.insert(term)
+            } else {
+                asked.insert(term)
+            };
         }
     }
     if asked.is_empty() {
@@ -131,7 +136,10 @@ fn best_window(text: &str, matched: &[(Range<usize>, u64)], max: usize) -> Range
 fn grown(text: &str, window: Range<usize>, max: usize) -> Range<usize> {
     let inside = text[window.clone()].chars().count();
     if inside >= max {
-        let end = text[window.start..].char_indices().nth(max).map_or(text.len(), |(at, _)| window.start + at);
+        let end = text[window.start..]
+            .char_indices()
+            .nth(max)
+            .map_or(text.len(), |(at, _)| window.start + at);
         return window.start..end;
     }
     let left = max - inside;
@@ -141,7 +149,8 @@ fn grown(text: &str, window: Range<usize>, max: usize) -> Range<usize> {
     let before = (left / 3).max(left.saturating_sub(chars_after)).min(chars_before.len());
     let start = if before == 0 { window.start } else { chars_before[before - 1] };
     let after = left - before;
-    let end = text[window.end..].char_indices().nth(after).map_or(text.len(), |(at, _)| window.end + at);
+    let end =
+        text[window.end..].char_indices().nth(after).map_or(text.len(), |(at, _)| window.end + at);
     // Half a word at either end goes, unless it is all there is.
     let start = match text[..start].ends_with(|char: char| !char.is_alphanumeric()) || start == 0 {
         true => start,
@@ -150,7 +159,9 @@ fn grown(text: &str, window: Range<usize>, max: usize) -> Range<usize> {
     let whole = text[end..].starts_with(|char: char| !char.is_alphanumeric()) || end == text.len();
     let end = match whole {
         true => end,
-        false => text[window.end.min(end)..end].rfind(' ').map_or(end, |at| window.end.min(end) + at),
+        false => {
+            text[window.end.min(end)..end].rfind(' ').map_or(end, |at| window.end.min(end) + at)
+        }
     };
     start..end
 }

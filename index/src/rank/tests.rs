@@ -68,9 +68,18 @@ fn keys(found: &Found) -> Vec<&str> {
 }
 
 const ARTICLES: &[(&str, &str)] = &[
-    ("keys.md", "# Access keys\n\nMake an access key before the first upload. The secret key is shown once."),
-    ("upload.md", "# Upload a folder\n\nThe command `put --recursive` uploads a folder. Set R2_ENDPOINT first."),
-    ("billing.md", "# What it costs\n\nStorage is billed by the month. An upload of a folder is one request a file."),
+    (
+        "keys.md",
+        "# Access keys\n\nMake an access key before the first upload. The secret key is shown once.",
+    ),
+    (
+        "upload.md",
+        "# Upload a folder\n\nThe command `put --recursive` uploads a folder. Set R2_ENDPOINT first.",
+    ),
+    (
+        "billing.md",
+        "# What it costs\n\nStorage is billed by the month. An upload of a folder is one request a file.",
+    ),
     ("regions.md", "# Regions\n\nA bucket lives in one region. Choose the nearest."),
     ("ja.md", "# 料金\n\nオブジェクトストレージの料金は毎月計算されます。"),
 ];
@@ -83,6 +92,7 @@ fn words_titles_and_identifiers_are_found() {
     assert_eq!(keys(&ask(&index, "r2-endpoint"))[0], "upload.md");
     assert_eq!(keys(&ask(&index, "R2_ENDPOINT"))[0], "upload.md");
     assert_eq!(keys(&ask(&index, "ストレージの料金はいくらですか")), ["ja.md"]);
+    assert_eq!(keys(&ask(&index, "料")), ["ja.md"], "one sign stands for pairs with it");
     assert!(ask(&index, "zebra").hits.is_empty());
     let hit = &ask(&index, "secret key").hits[0];
     assert_eq!((&*hit.title, hit.oid, hit.lines.clone()), ("Access keys", 0, 1..4));
@@ -141,7 +151,8 @@ fn what_is_not_admitted_takes_no_place() {
 
 #[test]
 fn of_one_article_two_sections_are_shown_and_one_in_a_batch() {
-    let part = |n: usize| format!("## Part {n}\n\nabout rotating tokens {}\n\n", "filler ".repeat(80));
+    let part =
+        |n: usize| format!("## Part {n}\n\nabout rotating tokens {}\n\n", "filler ".repeat(80));
     let text: String = (0..5).map(part).collect();
     let index = index(&[&[("long.md", &text), ("short.md", "# Other\n\nrotating something")]]);
     let shown = ask(&index, "rotating tokens");
@@ -214,7 +225,8 @@ fn the_dead_are_not_merged() {
     assert_eq!(keys(&ask(&merged, "upload folder")), ["billing.md", "keys.md"]);
     assert!(ask(&merged, "region").hits.is_empty());
     let none = bundle(&memory, dir.path(), "none.seg", |out| {
-        let inputs: Vec<_> = inputs.iter().map(|(reader, _)| (reader.clone(), &(|_| false) as _)).collect();
+        let inputs: Vec<_> =
+            inputs.iter().map(|(reader, _)| (reader.clone(), &(|_| false) as _)).collect();
         merge(&inputs, dir.path(), out).unwrap();
     });
     assert!(TextReader::open(&none).unwrap().is_none());
@@ -249,7 +261,12 @@ fn the_same_text_makes_the_same_file() {
 #[test]
 fn a_question_costs_three_rounds() {
     let filler: Vec<(String, String)> = (0..400)
-        .map(|n| (format!("{n}.md"), format!("# Article {n}\n\n{}", format!("fill{n} common ").repeat(60))))
+        .map(|n| {
+            (
+                format!("{n}.md"),
+                format!("# Article {n}\n\n{}", format!("fill{n} common ").repeat(60)),
+            )
+        })
         .collect();
     let mut articles: Vec<(&str, &str)> = ARTICLES.to_vec();
     articles.extend(filler.iter().map(|(key, text)| (&**key, &**text)));
@@ -296,7 +313,11 @@ fn hostile_questions_end_soon() {
 #[test]
 fn snippets_show_the_matched_words() {
     let question = Question::parse("rotate access keys");
-    let text = format!("{} To rotate a key,\nfirst make a new access key. {}", "lorem ".repeat(100), "ipsum ".repeat(100));
+    let text = format!(
+        "{} To rotate a key,\nfirst make a new access key. {}",
+        "lorem ".repeat(100),
+        "ipsum ".repeat(100)
+    );
     let shown = snippet(&question, &text, 80);
     assert!(shown.text.contains("rotate a key, first make a new access key"), "{}", shown.text);
     assert!(shown.text.starts_with('…') && shown.text.ends_with('…'));

@@ -11,8 +11,6 @@ pub struct Weights {
     pub b: f32,
     /// A word in the title, in words of text.
     pub title: f32,
-    /// A word in what the author says of the article, such as its description.
-    pub about: f32,
     /// A word in the path, added to what the text scores, in occurrences that no other precedes:
     /// a folder says what a page is about that never says it.
     pub path: f32,
@@ -24,6 +22,6 @@ pub struct Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { k1: 2.0, b: 0.8, title: 2.0, about: 4.0, path: 0.75, proximity: 0.2, window: 2 }
+        Self { k1: 2.0, b: 0.8, title: 2.0, path: 1.2, proximity: 0.2, window: 2 }
     }
 }

@@ -88,7 +88,6 @@ impl TextWriter {
             if at == 0 {
                 tokens.zone(Zone::Title, first.lang, &first.title);
                 tokens.zone(Zone::Path, Lang::ENGLISH, key);
-                tokens.zone(Zone::About, first.lang, &first.about);
             }
             let head = tokens.tokens.len();
             match section.trail.last() {
@@ -169,7 +168,8 @@ impl TextWriter {
             1 => self.full.remove(0),
             _ => {
                 let folder = self.folder();
-                let indexes: Vec<Index> = self.full.iter().map(|(_, index)| index.clone()).collect();
+                let indexes: Vec<Index> =
+                    self.full.iter().map(|(_, index)| index.clone()).collect();
                 let merged = merge_indices(&indexes, directory(&folder)?).map_err(unwritten)?;
                 (folder, merged)
             }
@@ -224,7 +224,10 @@ pub(super) fn write_parts(
 ) -> Result<()> {
     let metas = index.searchable_segment_metas().map_err(unwritten)?;
     let [segment] = &metas[..] else {
-        return Err(Fault::new(FaultKind::Invalid, "the full text was not merged into one segment"));
+        return Err(Fault::new(
+            FaultKind::Invalid,
+            "the full text was not merged into one segment",
+        ));
     };
     let mut files = HashMap::new();
     let mut lengths = HashMap::new();

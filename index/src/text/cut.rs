@@ -39,10 +39,15 @@ pub(super) fn sections(text: &str, title: &str, cut: Pieces) -> Vec<Section> {
     }
     cutter.close();
     let mut done = cutter.done;
-    if done.is_empty() && (cut.title.is_some() || !cut.about.is_empty()) {
-        done.push(Open { trail: Vec::new(), bytes: 0..0, body: String::new() });
+    let about = clipped(&cut.about, LONG);
+    match done.first_mut() {
+        Some(first) if !about.is_empty() => first.body = format!("{about}\n{}", first.body),
+        None if cut.title.is_some() || !about.is_empty() => {
+            done.push(Open { trail: Vec::new(), bytes: 0..0, body: about.to_owned() });
+        }
+        _ => {}
     }
-    finish(text, title, clipped(&cut.about, LONG), done)
+    finish(text, title, done)
 }
 
 /// A section that is still growing.
@@ -88,9 +93,10 @@ impl Cutter<'_> {
     }
 
     fn text(&mut self, piece: Piece) {
-        let full = self.open.as_ref().is_some_and(|open| {
-            !open.body.is_empty() && open.body.len() + piece.text.len() > LONG
-        });
+        let full = self
+            .open
+            .as_ref()
+            .is_some_and(|open| !open.body.is_empty() && open.body.len() + piece.text.len() > LONG);
         if full && self.done.len() < MAX_SECTIONS {
             self.close();
         }
@@ -133,19 +139,17 @@ fn append(body: &mut String, text: &str) {
     body.push_str(text);
 }
 
-fn finish(text: &str, title: &str, about: &str, done: Vec<Open>) -> Vec<Section> {
+fn finish(text: &str, title: &str, done: Vec<Open>) -> Vec<Section> {
     let mut sample = String::new();
     for open in &done {
         let left = LANGUAGE_SAMPLE.saturating_sub(sample.len());
         append(&mut sample, clipped(&open.body, left));
     }
-    append(&mut sample, about);
     append(&mut sample, title);
     let article = Lang::of(&sample);
     let mut line = Lines { text: text.as_bytes(), at: 0, line: 1 };
     done.into_iter()
-        .enumerate()
-        .map(|(at, open)| {
+        .map(|open| {
             let first = line.of(open.bytes.start);
             let last = line.of(open.bytes.end.saturating_sub(1).max(open.bytes.start));
             let lang = match open.body.len() {
@@ -154,7 +158,6 @@ fn finish(text: &str, title: &str, about: &str, done: Vec<Open>) -> Vec<Section>
             };
             Section {
                 title: title.to_owned(),
-                about: if at == 0 { about.to_owned() } else { String::new() },
                 trail: open.trail,
                 lines: first..last + u64::from(!open.bytes.is_empty()),
                 bytes: open.bytes.start as u64..open.bytes.end as u64,

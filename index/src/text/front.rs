@@ -49,7 +49,8 @@ fn read(matter: &str, separator: char) -> Front {
         let Some((name, value)) = line.split_once(separator) else { continue };
         let name = name.trim_end().to_ascii_lowercase();
         let title = name == "title";
-        if !title && !matches!(name.as_str(), "linktitle" | "description" | "summary" | "keywords") {
+        if !title && !matches!(name.as_str(), "linktitle" | "description" | "summary" | "keywords")
+        {
             continue;
         }
         let mut value = value.trim().to_owned();
@@ -90,7 +91,9 @@ fn unquoted(value: &str) -> String {
     for quote in ['"', '\''] {
         if let Some(inner) = value.strip_prefix(quote).and_then(|rest| rest.strip_suffix(quote)) {
             let doubled: String = [quote, quote].iter().collect();
-            return inner.replace(&format!("\\{quote}"), &quote.to_string()).replace(&doubled, &quote.to_string());
+            return inner
+                .replace(&format!("\\{quote}"), &quote.to_string())
+                .replace(&doubled, &quote.to_string());
         }
     }
     value.trim_matches(['[', ']']).trim().to_owned()

@@ -29,7 +29,11 @@ pub(super) fn pieces(text: &str) -> Pieces {
     }
     gather.flush();
     let found = |level: u8| {
-        gather.pieces.iter().find(|piece| piece.heading == Some(level)).map(|piece| piece.text.clone())
+        gather
+            .pieces
+            .iter()
+            .find(|piece| piece.heading == Some(level))
+            .map(|piece| piece.text.clone())
     };
     let title = Some(gather.title.trim().to_owned()).filter(|title| !title.is_empty());
     let title = title.or_else(|| found(1)).or_else(|| found(2));

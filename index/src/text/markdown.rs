@@ -199,9 +199,12 @@ fn shown(shortcode: &str) -> Vec<Range<usize>> {
     let mut shown = Vec::new();
     let mut at = 0;
     while let Some(open) = shortcode[at..].find('"').map(|found| at + found) {
-        let Some(close) = shortcode[open + 1..].find('"').map(|found| open + 1 + found) else { break };
+        let Some(close) = shortcode[open + 1..].find('"').map(|found| open + 1 + found) else {
+            break;
+        };
         let before = &shortcode[..open];
-        let link = shortcode[open..close].contains("://") || shortcode[open + 1..close].starts_with('/');
+        let link =
+            shortcode[open..close].contains("://") || shortcode[open + 1..close].starts_with('/');
         if !link && (before.ends_with(' ') || SHOWN.iter().any(|name| before.ends_with(name))) {
             shown.push(open + 1..close);
         }
@@ -226,6 +229,7 @@ fn shortcode(text: &str, open: usize) -> Option<usize> {
 fn attributes(text: &str, open: usize) -> Option<usize> {
     let alone = open == 0 || text[..open].ends_with('\n');
     let line = text[open..].lines().next()?.trim_end();
-    let is = alone && line.ends_with('}') && matches!(line.as_bytes().get(1), Some(b'.' | b'#' | b':'));
+    let is =
+        alone && line.ends_with('}') && matches!(line.as_bytes().get(1), Some(b'.' | b'#' | b':'));
     is.then_some(open + line.len())
 }

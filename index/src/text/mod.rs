@@ -24,24 +24,22 @@ mod tests;
 use std::ops::Range;
 
 pub use language::Lang;
-pub use tokens::{Analyzer, Kind, MAX_TERM, Word, words};
 pub(crate) use stop::is_stop;
+pub use tokens::{Analyzer, Kind, MAX_TERM, Word, words};
 
 /// A part of an article, under one heading.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Section {
     /// The title of the article: of its front matter, its first heading, or its name made readable.
     pub title: String,
-    /// What its author says of the article: a description, a second title. Of the first section
-    /// only.
-    pub about: String,
     /// The headings that lead to it, outermost first, without one that repeats the title.
     pub trail: Vec<String>,
     /// Its lines, counted from 1, the end not among them.
     pub lines: Range<u64>,
     /// Its bytes in the text.
     pub bytes: Range<u64>,
-    /// Its text without markup.
+    /// Its text without markup; of the first section, behind what its author says of the article,
+    /// such as a description.
     pub body: String,
     /// The language of its text, or of its article where it is short.
     pub lang: Lang,
@@ -65,7 +63,6 @@ pub fn titled(title: &str, text: &str) -> Vec<Section> {
     if sections.is_empty() && !title.is_empty() {
         sections.push(Section {
             title: title.to_owned(),
-            about: String::new(),
             trail: Vec::new(),
             lines: 1..1,
             bytes: 0..0,
@@ -119,9 +116,8 @@ fn format_of(key: &str, text: &str) -> Format {
 
 fn looks_like_html(text: &str) -> bool {
     let start = text.trim_start_matches('\u{feff}').trim_start();
-    let is = |tag: &str| {
-        start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag))
-    };
+    let is =
+        |tag: &str| start.get(..tag.len()).is_some_and(|start| start.eq_ignore_ascii_case(tag));
     is("<!doctype html") || is("<html")
 }
 
@@ -129,7 +125,8 @@ fn looks_like_html(text: &str) -> bool {
 fn readable(key: &str) -> String {
     let mut parts = key.rsplit('/').filter(|part| !part.is_empty());
     let name = parts.next().unwrap_or(key);
-    let stem = name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
+    let stem =
+        name.rsplit_once('.').map_or(name, |(stem, _)| if stem.is_empty() { name } else { stem });
     let says_nothing = matches!(stem.to_ascii_lowercase().as_str(), "index" | "_index" | "readme");
     let said = if says_nothing { parts.next().unwrap_or(stem) } else { stem };
     let spaced = said.replace(['-', '_', '+'], " ");

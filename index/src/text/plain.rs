@@ -43,7 +43,8 @@ fn push(text: &str, range: std::ops::Range<usize>, pieces: &mut Vec<Piece>) {
     let mut start = range.start;
     while start < range.end {
         let rest = &text[start..range.end];
-        let end = start + if rest.len() <= 2 * PIECE { rest.len() } else { between_words(rest, PIECE) };
+        let end =
+            start + if rest.len() <= 2 * PIECE { rest.len() } else { between_words(rest, PIECE) };
         let piece = &text[start..end];
         if !piece.trim().is_empty() {
             pieces.push(Piece { bytes: start..end, text: piece.to_owned(), heading: None });

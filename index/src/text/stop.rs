@@ -7,9 +7,7 @@
 
 use std::{collections::HashSet, sync::LazyLock};
 
-use tantivy::tokenizer::{
-    Language, RawTokenizer, StopWordFilter, TextAnalyzer, TokenStream,
-};
+use tantivy::tokenizer::{Language, RawTokenizer, StopWordFilter, TextAnalyzer, TokenStream};
 
 use super::Lang;
 

@@ -27,9 +27,12 @@ fn markdown_is_cut_at_headings_and_not_in_code() {
     );
     let cut = sections("docs/exporters.md", &text);
     let trails: Vec<Vec<String>> = cut.iter().map(|section| section.trail.clone()).collect();
-    assert_eq!(trails, [vec![], vec!["Usage".to_owned()], vec!["Usage".into(), "With Node".into()]]);
+    assert_eq!(
+        trails,
+        [vec![], vec!["Usage".to_owned()], vec!["Usage".into(), "With Node".into()]]
+    );
     assert!(cut.iter().all(|section| section.title == "Exporters"));
-    assert_eq!((&*cut[0].about, &*cut[1].about), ("Send data", ""));
+    assert!(cut[0].body.starts_with("Send data\nintro"), "{}", &cut[0].body[..30]);
     assert!(cut[1].body.contains("# no heading") && cut[1].body.contains("--foo-bar"));
     let lines: Vec<&str> = text.lines().collect();
     assert_eq!(lines[cut[1].lines.start as usize - 1], "## Usage {#use}");
@@ -67,7 +70,7 @@ fn html_is_reduced_to_text() {
     let cut = sections("index", &text);
     assert_eq!(cut.len(), 2);
     assert_eq!(cut[0].title, "Welcome & more");
-    assert_eq!(cut[0].about, "about it");
+    assert!(cut[0].body.starts_with("about it"));
     assert_eq!(cut[1].trail, ["Welcome", "Second step"]);
     assert!(cut[1].body.contains("café") && cut[1].body.contains("x\n  y"));
     for none in ["color", "alert", "menu"] {
@@ -115,6 +118,16 @@ fn languages_are_told_and_inherited() {
     let cut = sections("a.md", &format!("# Titel\n\n{german}\n\n## Kurz\n\nrun it now\n"));
     assert!(cut.iter().all(|section| section.lang.code() == "de"), "{cut:?}");
     assert_eq!(Lang::of("オブジェクトストレージの使い方").code(), "ja");
+    let code = "opentelemetry instrumentation span exporter にデータを送る設定の方法".repeat(3);
+    assert_eq!(Lang::of(&code).code(), "ja", "most letters are Latin");
+    assert_eq!(Lang::of("foo bar 12 xyz").code(), "en", "not told by three words");
+    let held = ["en", "es", "pt"].map(|code| Lang::from_code(code).unwrap());
+    assert_eq!(Lang::asked_in("where is the collector", &held), Lang::from_code("en"));
+    assert_eq!(
+        Lang::asked_in("donde está el collector y para que sirve", &held),
+        Lang::from_code("es")
+    );
+    assert_eq!(Lang::asked_in("collector yaml", &held), None);
 }
 
 #[test]
@@ -123,10 +136,16 @@ fn identifiers_are_found_whole_and_in_parts() {
         terms("", "OTEL_EXPORTER_OTLP_ENDPOINT"),
         ["otelexporterotlpendpoint", "otel", "exporter", "otlp", "endpoint"]
     );
-    assert_eq!(terms("", "ConsoleSpanExporter"), ["consolespanexporter", "console", "span", "exporter"]);
+    assert_eq!(
+        terms("", "ConsoleSpanExporter"),
+        ["consolespanexporter", "console", "span", "exporter"]
+    );
     assert_eq!(terms("", "HTTPServer"), ["httpserver", "http", "server"]);
     assert_eq!(terms("", "--foo-bar=1"), ["foobar", "foo", "bar", "1"]);
-    assert_eq!(terms("", "http.server.duration."), ["httpserverduration", "http", "server", "duration"]);
+    assert_eq!(
+        terms("", "http.server.duration."),
+        ["httpserverduration", "http", "server", "duration"]
+    );
     assert_eq!(terms("", "E1234 log4j v1.22.3"), ["e1234", "log4j", "v1223", "v1", "22", "3"]);
     assert_eq!(terms("", "10.5 2024-01-15"), ["10.5", "10", "2024-01-15", "2024", "01", "15"]);
     assert_eq!(terms("", "C++ and C# or .NET"), ["cpp", "and", "csharp", "or", "dotnet", "net"]);
@@ -147,7 +166,10 @@ fn words_are_folded_and_stemmed() {
 #[test]
 fn scripts_without_blanks_become_pairs() {
     assert_eq!(terms("zh", "对象存储"), ["对象", "象存", "存储"]);
-    assert_eq!(terms("ja", "鍵 OpenTelemetryの設定"), ["鍵", "opentelemetry", "open", "telemetry", "の設", "設定"]);
+    assert_eq!(
+        terms("ja", "鍵 OpenTelemetryの設定"),
+        ["鍵", "opentelemetry", "open", "telemetry", "の設", "設定"]
+    );
     assert_eq!(terms("ko", "인증을"), ["인증", "증을"]);
     assert_eq!(terms("ja", "ガ"), terms("ja", "\u{30AB}\u{3099}"), "one form of a sign");
     let mut positions = Vec::new();

@@ -157,6 +157,7 @@ fn pairs<'a>(
     take: &mut impl FnMut(Word<'a>),
 ) {
     let after = |at: usize| starts.get(at).copied().unwrap_or(end);
+    #[allow(clippy::needless_range_loop, reason = "the next start is looked at too")]
     for at in 0..starts.len().saturating_sub(1).max(1) {
         let bytes = starts[at]..after(at + 2);
         take(Word {
@@ -210,7 +211,8 @@ fn chunk<'a>(
     if start < run.len() {
         parts.push(start..run.len());
     }
-    let numbers = parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
+    let numbers =
+        parts.iter().all(|part| run[part.clone()].bytes().all(|byte| byte.is_ascii_digit()));
     let first = *position;
     let at = |part: &Range<usize>| range.start + part.start..range.start + part.end;
     match &parts[..] {
@@ -291,7 +293,9 @@ impl Analyzer {
         lower(&word.text, &mut self.scratch);
         let stems = self.stemmers.entry(lang).or_insert_with(|| Stems {
             stemmer: lang.stemmer().map(|language| {
-                TextAnalyzer::builder(RawTokenizer::default()).filter(Stemmer::new(language)).build()
+                TextAnalyzer::builder(RawTokenizer::default())
+                    .filter(Stemmer::new(language))
+                    .build()
             }),
             known: HashMap::new(),
         });
@@ -341,5 +345,9 @@ fn without_accents(word: String) -> String {
     }
     let bare = word.nfd().filter(|char| !matches!(u32::from(*char), 0x300..=0x36F));
     let bare: String = bare.nfc().collect();
-    bare.replace('ß', "ss").replace('ø', "o").replace('ł', "l").replace('æ', "ae").replace('œ', "oe")
+    bare.replace('ß', "ss")
+        .replace('ø', "o")
+        .replace('ł', "l")
+        .replace('æ', "ae")
+        .replace('œ', "oe")
 }

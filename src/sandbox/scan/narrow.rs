@@ -136,7 +136,7 @@ impl Narrow {
             Some(view) => match self.ask(Arc::new(view)).await {
                 Ok(asked) => Some(asked),
                 Err(fault) => {
-                    self.give_up(mount, &fault)?;
+                    self.give_up(mount, &fault).await?;
                     None
                 }
             },
@@ -159,11 +159,11 @@ impl Narrow {
     }
 
     /// The index cannot be used any further: everything is searched in the bucket.
-    fn give_up(&mut self, mount: usize, fault: &Fault) -> Result<()> {
+    async fn give_up(&mut self, mount: usize, fault: &Fault) -> Result<()> {
         if let Some(error) = ends_the_operation(fault) {
             return Err(error);
         }
-        self.vfs.forget_index(mount);
+        self.vfs.forget_index(mount).await;
         self.op
             .note(format!("the index is not used, every object is searched: {}", fault.detail()));
         self.mounts.insert(mount, None);
@@ -180,7 +180,7 @@ impl Narrow {
             .view
             .index
             .find(&object.key)
-            .filter(|(_, doc)| *doc.etag == *object.etag.0 && doc.size == object.size)
+            .filter(|(_, doc)| doc.is_version(&object.etag.0, object.size, object.modified))
         else {
             self.used.get_or_insert_default().uncovered += 1;
             return Verdict::Search(From::Bucket);

@@ -19,7 +19,7 @@ use crate::{
     bucket::Permits,
     config::{self, Location},
     error::{Error, Kind, Result},
-    indexer::{Change, Halt, Shard, Target},
+    indexer::{Change, Halt, Job, Shard, Tally, Target},
     platform::Platform,
     vfs::Mount,
 };
@@ -157,6 +157,53 @@ impl Ready {
         out.flush()?;
         Ok(failures.exit(true))
     }
+}
+
+/// The most bytes of a bucket that a search indexes by itself: seconds of work (issue 3).
+const ON_THE_SPOT: u64 = 64 << 20;
+
+/// Indexes the mounts that have no index yet, because a search needs one, if they are small.
+///
+/// # Errors
+/// [`Kind::NoIndex`] where a bucket is too large for that; what listing and reading fail with.
+pub(in crate::cli) async fn on_the_spot(
+    options: &Options,
+    permits: &Permits,
+    platform: &Platform,
+) -> Result<(), Stop> {
+    let halt = Arc::new(Halt::default());
+    let context = Context { options, permits, platform, halt: &halt };
+    for plan in &options.mounts {
+        let job_options = crate::indexer::JobOptions {
+            memory: MEMORY,
+            pack: true,
+            build: true,
+            time: options.timeout,
+            ..Default::default()
+        };
+        let target = context.target(plan)?;
+        let tally = Arc::new(Tally::default());
+        let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
+        let survey = progress::shown(&tally, job.survey(false)).await?;
+        if survey.indexed > 0 {
+            continue;
+        }
+        if survey.bytes > ON_THE_SPOT {
+            let mib = survey.bytes >> 20;
+            let message =
+                format!("there is no index to search, and {mib} MiB are too many for now");
+            return Err(Error::new(Kind::NoIndex, message)
+                .at(plan.point.as_str())
+                .hint("make one with `r2vfs index build`, or use grep")
+                .into());
+        }
+        say(&format!(
+            "r2vfs: there is no index yet: {} are indexed first",
+            count(survey.objects(), "object")
+        ));
+        progress::shown(&tally, Box::pin(job.run())).await?;
+    }
+    Ok(())
 }
 
 impl Action {

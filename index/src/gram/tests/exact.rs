@@ -1,6 +1,4 @@
-//! The property that all of this is for, and what it is worth.
-
-use std::{cell::RefCell, collections::BTreeSet};
+//! The property that all of this is for: a document with a match is never left out.
 
 use grep_matcher::Matcher;
 use grep_regex::RegexMatcherBuilder;
@@ -12,7 +10,8 @@ use regex_syntax::{
     },
 };
 
-use super::{Extractor, Grams, Query, plan, plan_literal};
+use super::{grams_in, grams_of, satisfied};
+use crate::gram::{MAX_QUERY, plan, plan_literal};
 
 /// Few enough to meet, odd enough to matter: letters with three spellings, letters that fold to
 /// ASCII or look as if they did, marks, ideographs, kana, digits, line ends, the last character.
@@ -57,46 +56,12 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![8 => char, 1 => byte]
 }
 
-fn document() -> impl Strategy<Value = Vec<u8>> {
+pub(super) fn document() -> impl Strategy<Value = Vec<u8>> {
     vec(pieces(), 0..24).prop_map(|pieces| pieces.concat())
 }
 
-fn grams_of(document: &[u8]) -> BTreeSet<u64> {
-    grams_in(document, document.len().max(1))
-}
-
-/// The grams of a document that comes in pieces of `size` bytes.
-fn grams_in(document: &[u8], size: usize) -> BTreeSet<u64> {
-    thread_local! {
-        static EXTRACTOR: RefCell<Extractor> = RefCell::new(Extractor::new());
-    }
-    let grams = EXTRACTOR.with_borrow_mut(|extractor| {
-        document.chunks(size).for_each(|piece| extractor.feed(piece));
-        extractor.finish()
-    });
-    match grams {
-        Grams::Distinct(grams) => {
-            let set: BTreeSet<u64> = grams.keys().collect();
-            assert_eq!(set.len(), grams.len(), "a gram came twice");
-            set
-        }
-        Grams::Dense => panic!("few bytes have few grams"),
-    }
-}
-
-fn satisfied(query: &Query, grams: &BTreeSet<u64>) -> bool {
-    match query {
-        Query::All => true,
-        Query::None => false,
-        Query::Gram(gram) => grams.contains(gram),
-        Query::Range(first, last) => grams.range(first..=last).next().is_some(),
-        Query::And(parts) => parts.iter().all(|part| satisfied(part, grams)),
-        Query::Or(parts) => parts.iter().any(|part| satisfied(part, grams)),
-    }
-}
-
 /// Patterns as people write them, and worse.
-fn pattern() -> impl Strategy<Value = String> {
+pub(super) fn pattern() -> impl Strategy<Value = String> {
     let literal = vec(select(CHARS.to_vec()), 1..5)
         .prop_map(|chars| regex_syntax::escape(&chars.into_iter().collect::<String>()));
     let class = select(vec![
@@ -256,7 +221,7 @@ proptest! {
             return Err(TestCaseError::reject("the pattern does not compile"));
         };
         let query = plan(&hir);
-        prop_assert!(query.size() <= super::MAX_QUERY);
+        prop_assert!(query.size() <= MAX_QUERY);
         for document in &documents {
             let parts: Vec<&[u8]> = if flags.by_line {
                 document.split(|byte| *byte == b'\n').collect()
