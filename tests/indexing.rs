@@ -288,6 +288,8 @@ async fn many_small_commits_are_joined_and_lose_nothing() {
     let built = bucket.index("build --memory 1MiB");
     assert_eq!(built["committed"].as_u64(), Some(400));
     assert_eq!(built["segments"].as_u64(), Some(1), "a small index ends in one segment");
+    let commits = bucket.index("status --no-list")["generation"].as_u64().expect("a number");
+    assert!((10..60).contains(&commits), "{commits} commits of 400 objects");
     // Each update is a small segment until there are too many.
     let mut most = 0;
     for round in 0..12 {

@@ -54,6 +54,8 @@ pub(super) struct Builder {
 /// A segment that is being written.
 struct Open {
     writer: SegmentWriter,
+    /// What it took in memory with its first object: its tables are made then.
+    empty: usize,
     objects: u64,
     bytes: u64,
 }
@@ -81,7 +83,7 @@ impl Builder {
     }
 
     fn commit(&self, open: Option<Open>) -> Result<()> {
-        let Some(Open { writer, objects, bytes }) = open else { return Ok(()) };
+        let Some(Open { writer, objects, bytes, .. }) = open else { return Ok(()) };
         let mut segment = writer.finish().map_err(told)?;
         segment.shard = self.shard.map(|shard| (shard.index, shard.of));
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -126,7 +128,7 @@ impl Builder {
             None => {
                 let writer = SegmentWriter::create(&self.dir, self.settings, self.room.text)
                     .map_err(told)?;
-                holder.insert(Open { writer, objects: 0, bytes: 0 })
+                holder.insert(Open { writer, empty: 0, objects: 0, bytes: 0 })
             }
         };
         let size = object.size;
@@ -141,7 +143,11 @@ impl Builder {
         open.objects += 1;
         open.bytes += size;
         self.tally.fetch(size);
-        let full = open.writer.memory() > self.room.rest;
+        let taken = open.writer.memory();
+        if open.objects == 1 {
+            open.empty = taken;
+        }
+        let full = taken > open.empty + self.room.rest;
         if full { self.commit(holder.take()) } else { Ok(()) }
     }
 }

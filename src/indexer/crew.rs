@@ -39,12 +39,12 @@ const SMALLEST: u64 = 64 << 10;
 /// What the process takes beside: measured with nothing to do, over S3 and a directory.
 const PROCESS: u64 = 32 << 20;
 
-/// What ending a segment takes, as its writer says: the example `segment_figures` of the index
-/// measures it.
-const ENDING: u64 = 40 << 20;
+/// What a builder takes before it has read anything, and while it ends a segment: the table of its
+/// n-grams, and as much again (the example `segment_figures` of the index measures it).
+const BUILDER: u64 = 64 << 20;
 
-/// What a segment in the making should have at least, or it is all endings.
-const WORTH: u64 = 24 << 20;
+/// What a segment in the making should have beside, or it is all endings.
+const WORTH: u64 = 16 << 20;
 
 /// How memory is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,18 +55,17 @@ pub(super) struct Room {
     pub(super) batch: u64,
     /// Bytes of each segment's full text in memory.
     pub(super) text: usize,
-    /// Bytes of the rest of each segment in memory: with more, it is ended.
+    /// Bytes that the rest of each segment may grow in memory: with more, it is ended.
     pub(super) rest: usize,
 }
 
 impl Room {
     /// `memory` bytes, divided for at most `cores` builders.
     pub(super) fn of(memory: u64, cores: usize) -> Self {
-        let most = memory.saturating_sub(PROCESS) / (ENDING + WORTH);
-        let builders = most.clamp(1, cores.max(1) as u64);
         let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED);
-        let built = memory.saturating_sub(PROCESS + fetched) / builders;
-        let half = (built.saturating_sub(ENDING) / 2).max(WORTH / 2);
+        let built = memory.saturating_sub(PROCESS + fetched);
+        let builders = (built / (BUILDER + WORTH)).clamp(1, cores.max(1) as u64);
+        let half = ((built / builders).saturating_sub(BUILDER) / 2).max(WORTH / 2);
         let half = usize::try_from(half).unwrap_or(usize::MAX);
         Self {
             builders: builders as usize,
@@ -239,7 +238,7 @@ mod tests {
             for cores in [1, 2, 8, 64] {
                 let room = Room::of(memory, cores);
                 let builders = room.builders as u64;
-                let each = (room.text + room.rest) as u64 + ENDING;
+                let each = (room.text + room.rest) as u64 + BUILDER;
                 let all = PROCESS + (builders + 1) * room.batch + builders * each;
                 assert!(all <= memory, "{memory} for {cores}: {room:?} takes {all}");
                 assert!((1..=cores).contains(&room.builders), "{room:?}");
