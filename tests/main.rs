@@ -20,6 +20,7 @@ mod requests;
 mod scan;
 mod search;
 mod semantics;
+mod toolset;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.

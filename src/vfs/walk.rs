@@ -209,7 +209,7 @@ impl Walk {
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
-        self.op.lists(listed_at);
+        self.op.lists(scope.mount, listed_at);
         let ahead = vfs.platform().spawn(fetch(source));
         Current::Listing(Box::new(Listing {
             scope,

@@ -134,8 +134,7 @@ impl Part {
             // Its needs hold only where it is there.
             return Self::any([again, Self::one(Text::new())].into_iter());
         }
-        // A fourth copy of what is repeated adds no gram, but for single characters and pairs,
-        // where it is the run's length that the end of the last gram shows.
+        // Four copies of single characters make any gram that more of them do.
         let mut run = once;
         let mut copies = 1;
         while copies < repetition.min.min(4) && run.texts.len() * again.texts.len() <= MAX_TEXTS / 4
@@ -146,13 +145,8 @@ impl Part {
         if copies == repetition.min && repetition.max == Some(copies) {
             return run;
         }
-        let needs = std::mem::take(&mut run.needs);
-        let size = std::mem::take(&mut run.size);
-        let longer = run.clone().then(Self::unknown()).then(again);
-        let mut part =
-            if copies == repetition.min { Self::any([run, longer].into_iter()) } else { longer };
-        part.add(needs, size);
-        part
+        // Where it ends with the last of these copies, that is both sides of the gap.
+        run.then(Self::unknown()).then(again)
     }
 
     fn then(mut self, mut next: Self) -> Self {

@@ -22,6 +22,6 @@ pub struct Weights {
 
 impl Default for Weights {
     fn default() -> Self {
-        Self { k1: 2.0, b: 0.8, title: 2.0, path: 1.2, proximity: 0.2, window: 2 }
+        Self { k1: 2.0, b: 0.85, title: 2.0, path: 1.2, proximity: 0.2, window: 2 }
     }
 }

@@ -2,11 +2,17 @@
 
 use grep_matcher::Matcher;
 use grep_regex::RegexMatcherBuilder;
-use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    strategy::Union,
+};
 use regex_syntax::{
     ParserBuilder,
     hir::{
-        Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition,
+        Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look,
+        Repetition,
     },
 };
 
@@ -56,8 +62,64 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![8 => char, 1 => byte]
 }
 
+/// Of many pieces, or of few that come again.
 pub(super) fn document() -> impl Strategy<Value = Vec<u8>> {
-    vec(pieces(), 0..24).prop_map(|pieces| pieces.concat())
+    let few = (vec(pieces(), 1..4), vec(any::<Index>(), 0..16)).prop_map(|(pieces, picks)| {
+        picks.iter().flat_map(|pick| pieces[pick.index(pieces.len())].clone()).collect()
+    });
+    prop_oneof![vec(pieces(), 0..24).prop_map(|pieces| pieces.concat()), few]
+}
+
+/// A text that `hir` matches, but for its looks: without it, hardly any long pattern would match
+/// any document. `choices` decide what it leaves open.
+fn sample(hir: &Hir, choices: &mut impl Iterator<Item = usize>, text: &mut Vec<u8>) {
+    let mut choice = |count: usize| choices.next().unwrap_or(0) % count.max(1);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => text.extend_from_slice(&literal.0),
+        HirKind::Class(Class::Unicode(class)) => {
+            let Some(range) = class.ranges().get(choice(class.ranges().len())) else { return };
+            let within = choice(range.len().min(64)) as u32;
+            let char = char::from_u32(range.start() as u32 + within).unwrap_or(range.start());
+            text.extend_from_slice(char.to_string().as_bytes());
+        }
+        HirKind::Class(Class::Bytes(class)) => {
+            let Some(range) = class.ranges().get(choice(class.ranges().len())) else { return };
+            text.push(range.start() + choice(range.len()) as u8);
+        }
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min + 3);
+            let times = repetition.min as usize + choice((most - repetition.min) as usize + 1);
+            (0..times).for_each(|_| sample(&repetition.sub, choices, text));
+        }
+        HirKind::Capture(capture) => sample(&capture.sub, choices, text),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| sample(part, choices, text)),
+        HirKind::Alternation(parts) => {
+            let part = &parts[choice(parts.len())];
+            sample(part, choices, text);
+        }
+    }
+}
+
+/// Documents for a pattern, each with a text that it may match between others.
+fn documents_of(hir: &Hir, around: &[(Vec<u8>, Vec<u8>)], choices: &[u16]) -> Vec<Vec<u8>> {
+    let mut choices = choices.iter().map(|choice| usize::from(*choice)).cycle();
+    let mut documents = Vec::new();
+    for (before, after) in around {
+        let mut document = before.clone();
+        let start = document.len();
+        sample(hir, &mut choices, &mut document);
+        // Repetitions of repetitions grow.
+        document.truncate(start + 2_000);
+        document.extend_from_slice(after);
+        documents.push(document);
+    }
+    documents
+}
+
+fn around() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
+    let side = || prop_oneof![Just(Vec::new()), document()];
+    vec((side(), side()), 1..6)
 }
 
 /// Patterns as people write them, and worse.
@@ -189,7 +251,8 @@ proptest! {
     fn where_a_pattern_matches_its_query_is_satisfied(
         pattern in pattern(),
         flags in flags(),
-        documents in vec(document(), 1..8),
+        around in around(),
+        choices in vec(any::<u16>(), 1..40),
     ) {
         let mut builder = RegexMatcherBuilder::new();
         builder
@@ -222,7 +285,7 @@ proptest! {
         };
         let query = plan(&hir);
         prop_assert!(query.size() <= MAX_QUERY);
-        for document in &documents {
+        for document in &documents_of(&hir, &around, &choices) {
             let parts: Vec<&[u8]> = if flags.by_line {
                 document.split(|byte| *byte == b'\n').collect()
             } else {
@@ -238,13 +301,15 @@ proptest! {
 
     /// The same for trees that did not come from a pattern.
     #[test]
-    fn where_a_tree_matches_its_query_is_satisfied(hir in tree(), documents in vec(document(), 1..8)) {
+    fn where_a_tree_matches_its_query_is_satisfied(
+        hir in tree(), around in around(), choices in vec(any::<u16>(), 1..40),
+    ) {
         let matcher = RegexMatcherBuilder::new().size_limit(1 << 20).build(&hir.to_string());
         let Ok(matcher) = matcher else {
             return Err(TestCaseError::reject("too large"));
         };
         let query = plan(&hir);
-        for document in &documents {
+        for document in &documents_of(&hir, &around, &choices) {
             let matches = matcher.is_match(document).expect("infallible");
             prop_assert!(
                 !matches || satisfied(&query, &grams_of(document)),
