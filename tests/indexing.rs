@@ -2,11 +2,13 @@
 //! in a commit is never fetched again, whatever ended the run before.
 
 #[path = "indexing/kill.rs"]
+mod garbage;
 mod kill;
 #[path = "indexing/program.rs"]
 mod program;
 #[path = "indexing/publishing.rs"]
 mod publishing;
+mod shares;
 
 use std::collections::BTreeMap;
 

@@ -15,7 +15,7 @@ use super::{
     job::Job,
     plan::{Join, Known, Verdict, each_gone},
     report::Report,
-    shard::{KeyRange, Shard},
+    shard::{Division, KeyRange, Shard},
 };
 use crate::{
     bucket::{ETag, Object},
@@ -212,16 +212,10 @@ impl Job {
 
 /// The shares that an index holds, where it holds only some.
 fn shards_of(manifest: &Manifest) -> Vec<Shard> {
-    let shards = manifest.segments.iter().map(|segment| segment.shard);
-    let Some(mut shards) = shards.collect::<Option<Vec<(u32, u32)>>>() else {
-        return Vec::new();
-    };
-    shards.sort_unstable();
-    shards.dedup();
-    let of = shards.first().map_or(0, |shard| shard.1);
-    let partial = shards.iter().all(|shard| shard.1 == of) && (shards.len() as u64) < u64::from(of);
-    if !partial {
-        return Vec::new();
+    match Division::of(&manifest.segments) {
+        Division::Shares { of, shares } => {
+            shares.into_iter().map(|index| Shard { index, of }).collect()
+        }
+        Division::Whole | Division::Mixed => Vec::new(),
     }
-    shards.into_iter().map(|(index, of)| Shard { index, of }).collect()
 }

@@ -283,8 +283,8 @@ impl Vfs {
     async fn named(&self, op: &Op, mount: usize) -> HashSet<String> {
         match self.published(op, mount).await {
             Ok(Some((_, manifest))) => {
-                let names = manifest.segments.iter().map(|segment| segment.file.name.as_str());
-                names.chain([manifest::NAME]).map(|name| format!("{RESERVED}{name}")).collect()
+                let names = manifest.files().chain([manifest::NAME.to_owned()]);
+                names.map(|name| format!("{RESERVED}{name}")).collect()
             }
             Ok(None) => HashSet::new(),
             Err(fault) => {
@@ -325,11 +325,7 @@ impl Vfs {
                     return Ok(Some(opened.clone()));
                 }
                 let index = store.open()?;
-                let origin = self.bucket(mount).id().to_string();
-                if index.manifest().origin.as_ref().is_some_and(|of| *of != origin) {
-                    let foreign = "it belongs to another bucket";
-                    return Err(Fault::new(FaultKind::Foreign, foreign));
-                }
+                self.own(mount, index.manifest())?;
                 // A commit may have come between.
                 let version = Version::of(index.manifest());
                 Ok(Some(Arc::new(Opened { index, version, place })))
@@ -344,11 +340,24 @@ impl Vfs {
                 if let Some(opened) = same(&version) {
                     return Ok(Some(opened.clone()));
                 }
+                self.own(mount, &manifest)?;
                 let source = Arc::new(self.source(op, bucket.clone(), prefix));
                 let index = Index::open(source, Manifest::clone(&manifest)).await?;
                 Ok(Some(Arc::new(Opened { index, version, place })))
             }
         }
+    }
+
+    /// Whether the index of this manifest is one of `mount`'s bucket. Another's would be harmless
+    /// where an ETag is made of the content, and not where it is made of times, counters or keys:
+    /// nothing tells which.
+    fn own(&self, mount: usize, manifest: &Manifest) -> Result<(), Fault> {
+        let id = self.bucket(mount).id().to_string();
+        if manifest.origin.as_deref() == Some(&*id) {
+            return Ok(());
+        }
+        let foreign = "it is of another bucket, prefix or endpoint";
+        Err(Fault::new(FaultKind::Foreign, foreign))
     }
 
     fn source(&self, op: &Op, bucket: Arc<dyn Bucket>, prefix: &'static str) -> BucketSource {
