@@ -13,6 +13,8 @@ use std::{
 use bytes::Bytes;
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 use r2vfs_index::{
+    docs::State,
+    index::Index,
     manifest::Settings,
     segment::{LongText, NewContent, NewDoc, SegmentWriter},
     store::Writer,
@@ -28,7 +30,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    bucket::MAX_GET,
+    bucket::{MAX_GET, Object},
     error::{Kind, Result},
     vfs::{Haystack, from_io},
 };
@@ -43,6 +45,8 @@ const PIECE: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Builder {
     pub(super) dir: PathBuf,
+    /// What the index held before.
+    pub(super) known: Index,
     pub(super) settings: Settings,
     pub(super) room: Room,
     pub(super) shard: Option<Shard>,
@@ -112,6 +116,10 @@ impl Builder {
             }
             Got::Archived => {
                 self.findings.archived();
+                if self.is_known(&object) {
+                    self.tally.fetch(object.size);
+                    return Ok(());
+                }
                 NewContent::Archived
             }
             Got::Gone => NewContent::Gone,
@@ -149,6 +157,16 @@ impl Builder {
         }
         let full = taken > open.empty + self.room.rest;
         if full { self.commit(holder.take()) } else { Ok(()) }
+    }
+}
+
+impl Builder {
+    /// Whether the index knows that this version is in an archive: a row more would say nothing.
+    fn is_known(&self, object: &Object) -> bool {
+        self.known.find(&object.key).is_some_and(|(_, doc)| {
+            doc.state.has(State::ARCHIVED)
+                && doc.is_version(&object.etag.0, object.size, object.modified)
+        })
     }
 }
 

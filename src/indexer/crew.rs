@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use r2vfs_index::{
+    index::Index,
     manifest::Settings,
     segment::{NewContent, NewDoc, SegmentWriter},
     store::Writer,
@@ -89,10 +90,16 @@ pub(super) struct Crew<'j> {
 }
 
 impl<'j> Crew<'j> {
-    pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
+    pub(super) fn new(
+        job: &'j Job,
+        known: &Index,
+        settings: Settings,
+        store: Arc<Mutex<Writer>>,
+    ) -> Self {
         let room = Room::of(job.options.memory, job.platform.parallelism());
         let builder = Builder {
             dir: job.target.dir.clone(),
+            known: known.clone(),
             settings,
             room,
             shard: None,
@@ -140,7 +147,7 @@ impl<'j> Crew<'j> {
             }
             Verdict::New => report.new += 1,
             Verdict::Changed => report.changed += 1,
-            Verdict::Again => report.again += 1,
+            Verdict::Again | Verdict::Archived => report.again += 1,
         }
         self.job.tally.want(entry.object.size);
         match self.batches.push(entry) {

@@ -31,7 +31,8 @@ impl From<Doc> for Known {
     fn from(doc: Doc) -> Self {
         let second = doc.modified.map(|ms| ms.div_euclid(1000));
         let unread = doc.state.has(State::UNREADABLE);
-        Self { unread, second, key: doc.key, etag: doc.etag }
+        let archived = doc.state.has(State::ARCHIVED);
+        Self { unread, archived, second, key: doc.key, etag: doc.etag }
     }
 }
 
@@ -154,7 +155,8 @@ impl Job {
         let looks = stream::iter(keys).map(|(key, etag)| async move {
             let held = known.find(&key).map(|(_, doc)| doc);
             let covered = held.as_ref().is_some_and(|doc| {
-                etag.is_some_and(|etag| etag == doc.etag) && !doc.state.has(State::UNREADABLE)
+                let unread = doc.state.has(State::UNREADABLE) || doc.state.has(State::ARCHIVED);
+                etag.is_some_and(|etag| etag == doc.etag) && !unread
             });
             if covered {
                 // What was written is what the index has: nothing is asked about it.

@@ -140,7 +140,7 @@ impl Job {
         let (writer, known) = self.begin(&mut report)?;
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
-        let mut crew = Crew::new(self, settings, store.clone());
+        let mut crew = Crew::new(self, &known, settings, store.clone());
         let fed = match &self.options.changes {
             None => Box::pin(self.feed(&known, &mut crew, &mut report)).await,
             Some(changes) => Box::pin(self.feed_changes(&known, changes, &mut crew, &mut report))

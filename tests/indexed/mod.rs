@@ -3,6 +3,8 @@
 mod foreign;
 mod property;
 mod requests;
+mod retrieval;
+mod sums;
 mod workload;
 
 use std::{path::Path, process::Command, sync::Arc};
