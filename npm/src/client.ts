@@ -243,7 +243,7 @@ function base(url: string): string {
  */
 function objectPath(path: string): string {
   const segments = path.split('/');
-  const wrong = segments[0] !== '' || segments.slice(1, -1).includes('');
+  const wrong = !path.startsWith('/') || segments.slice(1, -1).includes('');
   if (wrong || segments.some((segment) => segment === '.' || segment === '..')) {
     throw new R2vfsError({
       kind: 'invalid-path',

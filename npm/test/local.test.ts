@@ -1,0 +1,118 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+
+import { createTools, stopLocalServers } from 'r2vfs/tools';
+
+const directory = mkdtempSync(join(tmpdir(), 'r2vfs-test-'));
+after(() => rmSync(directory, { recursive: true }));
+
+/** A program in the place of `r2vfs`, as the contract of its options says. */
+function program(name: string, body: string): string {
+  const path = join(directory, name);
+  writeFileSync(path, `#!${process.execPath}\n${body}`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+const SERVES = program(
+  'serves',
+  `const { appendFileSync, writeFileSync } = require('node:fs');
+const args = process.argv.slice(2);
+const after = (name) => args[args.indexOf(name) + 1];
+if (args[0] !== 'serve' || !args.includes('--exit-with-stdin')) process.exit(3);
+const server = require('node:http').createServer((request, response) => {
+  if (args.includes('--dies')) process.exit(1);
+  response.end(JSON.stringify({ text: process.pid + ' ' + after('-b'), complete: true }));
+});
+server.listen(0, '127.0.0.1', () => {
+  // Half of it first: a reader must not take that for the whole.
+  const url = 'http://127.0.0.1:' + server.address().port + '\\n';
+  writeFileSync(after('--port-file'), url.slice(0, -3));
+  setTimeout(() => appendFileSync(after('--port-file'), url.slice(-3)), 50);
+});
+process.stdin.on('end', () => process.exit(0)).resume();
+`,
+);
+
+function alive(pid: number): boolean {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+}
+
+async function ended(pid: number): Promise<void> {
+  while (alive(pid)) await new Promise((resolve) => setTimeout(resolve, 10));
+}
+
+async function pidOf(options: Parameters<typeof createTools>[0]): Promise<number> {
+  const [list] = createTools(options);
+  return Number.parseInt((await list!.execute({})).text);
+}
+
+test('one program serves all sandboxes of the same options, and stops', { timeout: 20_000 }, async () => {
+  const options = { binary: SERVES, location: './kb' };
+  const [one, two, other] = await Promise.all([
+    pidOf(options),
+    pidOf({ ...options }),
+    pidOf({ ...options, location: './other' }),
+  ]);
+  assert.equal(one, two);
+  assert.notEqual(one, other);
+  const [list] = createTools(options);
+  assert.match((await list!.execute({})).text, / \.\/kb$/);
+  await stopLocalServers();
+  assert.equal(alive(one), false);
+  assert.equal(alive(other), false);
+  assert.notEqual(await pidOf(options), one, 'it starts again when it is needed');
+  await stopLocalServers();
+});
+
+test('a program that died is started again', { timeout: 20_000 }, async () => {
+  const options = { binary: SERVES, location: './kb', args: ['--dies'] };
+  await assert.rejects(pidOf(options), { kind: 'unavailable' });
+  const [list] = createTools(options);
+  await assert.rejects(list!.execute({}), { kind: 'unavailable' }, 'not "did not start"');
+  await stopLocalServers();
+});
+
+test('the program ends with a parent that is killed, and keeps none running', { timeout: 20_000 }, async () => {
+  const parent = (last: string) =>
+    spawn(
+      process.execPath,
+      [
+        '--input-type=module',
+        '-e',
+        `import { createTools } from 'r2vfs/tools';
+        const [list] = createTools({ binary: ${JSON.stringify(SERVES)}, location: 'x' });
+        console.log((await list.execute({})).text);
+        ${last}`,
+      ],
+      { cwd: import.meta.dirname, stdio: ['ignore', 'pipe', 'inherit'] },
+    );
+  const killed = parent('setInterval(() => {}, 1000);');
+  const [line] = (await once(killed.stdout, 'data')) as [Buffer];
+  const pid = Number.parseInt(line.toString());
+  assert.ok(alive(pid));
+  killed.kill('SIGKILL');
+  await ended(pid);
+  const done = parent('');
+  const [its] = (await once(done.stdout, 'data')) as [Buffer];
+  assert.deepEqual(await once(done, 'exit'), [0, null]);
+  await ended(Number.parseInt(its.toString()));
+});
+
+test('what does not start says why', { timeout: 20_000 }, async () => {
+  await assert.rejects(pidOf({ binary: join(directory, 'none') }), {
+    kind: 'config',
+    message: /cannot be started.*option `binary`/,
+  });
+  const refuses = program('refuses', `console.error('no location'); process.exit(2);`);
+  await assert.rejects(pidOf({ binary: refuses }), { kind: 'config', message: /did not start: no location/ });
+});
