@@ -69,14 +69,32 @@ export interface GrepAnswer extends Answer {
   }[];
 }
 
-/** Answers by tool. What `search` gives is in the server's OpenAPI document. */
+export interface SearchAnswer extends Answer {
+  hits: {
+    path: string;
+    title: string;
+    /** The headings that the section stands under, outermost first. */
+    heading: string[];
+    /** The first and last line of the section: `read` takes them. */
+    lines: [number, number];
+    /** Comparable only within one answer. */
+    score: number;
+    snippet: string;
+    /** Byte ranges of the snippet that hold words of the question. */
+    marks: [number, number][];
+    etag: string;
+    modified?: number;
+  }[];
+}
+
+/** Answers by tool. */
 export interface Answers {
   list: ListAnswer;
   stat: StatAnswer;
   read: ReadAnswer;
   glob: GlobAnswer;
   grep: GrepAnswer;
-  search: Answer;
+  search: SearchAnswer;
 }
 
 /** The name of a tool. */
