@@ -7,8 +7,8 @@
  */
 
 /**
- * What a caller can act on. The server's kinds, and of this package: `unauthorized`, `rate-limit`,
- * `protocol` (the answer is not one of an r2vfs server) and `unsupported`. Kinds may be added.
+ * What a caller can act on. The server's kinds, and of this package: `unauthorized`, `rate-limited`,
+ * and `protocol` (the answer is not one of an r2vfs server). Kinds may be added.
  */
 export type ErrorKind =
   | 'invalid-path'
@@ -28,7 +28,7 @@ export type ErrorKind =
   | 'budget'
   | 'cancelled'
   | 'unauthorized'
-  | 'rate-limit'
+  | 'rate-limited'
   | 'protocol'
   | (string & {});
 
@@ -79,7 +79,7 @@ const BY_STATUS: Record<number, [ErrorKind, string]> = {
   403: ['forbidden', 'the server refuses this'],
   404: ['not-found', 'there is no such file or directory'],
   413: ['too-large', 'this is larger than the server allows'],
-  429: ['rate-limit', 'the server gets too many calls'],
+  429: ['rate-limited', 'the server gets too many calls'],
   503: ['unavailable', 'the server is not available'],
   504: ['deadline', 'the server did not answer in time'],
 };

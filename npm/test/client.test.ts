@@ -129,7 +129,7 @@ test('a short rate limit is waited out, a long one and a lasting one are told', 
       before({ args }, response) {
         if (left-- <= 0) return false;
         response.setHeader('retry-after', args['path'] === '/long' ? '60' : '0');
-        send(response, 429, { error: { kind: 'rate-limit', message: 'too many calls' } });
+        send(response, 429, { error: { kind: 'rate-limited', message: 'too many calls' } });
         return true;
       },
     },
@@ -142,7 +142,7 @@ test('a short rate limit is waited out, a long one and a lasting one are told', 
   assert.equal(long.retryAfterMs, 60_000);
   assert.equal(fake.asked.length, 4);
   left = 3;
-  assert.equal((await refused(client.text('list', {}))).kind, 'rate-limit');
+  assert.equal((await refused(client.text('list', {}))).kind, 'rate-limited');
   assert.equal(fake.asked.length, 7);
 });
 
