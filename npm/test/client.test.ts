@@ -63,7 +63,7 @@ test('no error names the server or the token', async () => {
 });
 
 test('options that cannot be right are refused before anything is sent', () => {
-  const bad = ['ftp://x', 'x', 'http://user:pass@x', 'https://x/?token=1', ''];
+  const bad = ['ftp://x', 'x', 'http://user@x', 'http://:pass@x', 'https://x/?token=1', ''];
   for (const url of bad) assert.throws(() => new Client({ url }), { kind: 'config' }, url);
   for (const token of ['', 'a b', 'a\n']) {
     assert.throws(() => new Client({ url: 'http://x', token }), { kind: 'config' }, token);
@@ -175,6 +175,10 @@ test('an object above the bound is not taken, announced or not', async () => {
     { '/big': big },
     {
       before({ url }, response) {
+        if (url.endsWith('announced')) {
+          response.writeHead(200, { 'content-length': 5e9 }).flushHeaders();
+          return new Promise(() => {});
+        }
         if (!url.endsWith('chunked')) return false;
         response.write(big);
         response.end(big);
@@ -183,6 +187,8 @@ test('an object above the bound is not taken, announced or not', async () => {
     },
   );
   const client = new Client({ url: fake.url, maxFileBytes: 99_999 });
+  const silent = await refused(client.object('/announced'));
+  assert.match(silent.message, /5000000000 bytes/, 'what is announced is refused before it comes');
   const announced = await refused(client.object('/big'));
   assert.equal(announced.kind, 'too-large');
   assert.match(announced.message, /100000 bytes.*read tool/);

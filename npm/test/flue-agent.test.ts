@@ -47,6 +47,7 @@ test('what a model gets wrong it is told, aliases are taken, and nulls are nothi
   assert.match(write.text, /write/);
   assert.equal(read?.isError, false, read?.text);
   assert.match(read!.text, /retry with backoff/);
+  assert.deepEqual(fake.asked.at(-1)?.args, { path: '/docs/faq.md', offset: 1, format: 'text' });
   assert.doesNotMatch(ran.systemPrompt, /Send the keys/);
   assert.match(ran.systemPrompt, /Working directory: \/docs/);
 });

@@ -21,12 +21,15 @@ function program(name: string, body: string): string {
 
 const SERVES = program(
   'serves',
-  `const { appendFileSync, writeFileSync } = require('node:fs');
+  `const { appendFileSync, existsSync, writeFileSync } = require('node:fs');
 const args = process.argv.slice(2);
 const after = (name) => args[args.indexOf(name) + 1];
 if (args[0] !== 'serve' || !args.includes('--exit-with-stdin')) process.exit(3);
 const server = require('node:http').createServer((request, response) => {
-  if (args.includes('--dies')) process.exit(1);
+  if (args.includes('--dies-once') && !existsSync(after('--dies-once'))) {
+    writeFileSync(after('--dies-once'), '');
+    process.exit(1);
+  }
   response.end(JSON.stringify({ text: process.pid + ' ' + after('-b'), complete: true }));
 });
 server.listen(0, '127.0.0.1', () => {
@@ -75,10 +78,11 @@ test('one program serves all sandboxes of the same options, and stops', { timeou
 });
 
 test('a program that died is started again', { timeout: 20_000 }, async () => {
-  const options = { binary: SERVES, location: './kb', args: ['--dies'] };
-  await assert.rejects(pidOf(options), { kind: 'unavailable' });
-  const [list] = createTools(options);
-  await assert.rejects(list!.execute({}), { kind: 'unavailable' }, 'not "did not start"');
+  const options = { binary: SERVES, location: './kb', args: ['--dies-once', join(directory, 'died')] };
+  const tools = createTools(options);
+  await assert.rejects(tools[0]!.execute({}), { kind: 'unavailable' });
+  // The same tools, once the system has told of the end.
+  while (await tools[0]!.execute({}).then(() => false, () => true));
   await stopLocalServers();
 });
 

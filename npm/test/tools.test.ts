@@ -54,4 +54,6 @@ test('an abort is no words for the model', async () => {
   const tools = createTools({ url: 'http://127.0.0.1:1' });
   const signal = AbortSignal.abort(new Error('stopped'));
   await assert.rejects(runTool(tools, 'list', {}, { signal }), /stopped/);
+  const { list } = aiSdkTools(tools, (schema) => schema as unknown);
+  await assert.rejects(list.execute({}, { abortSignal: signal }), /stopped/);
 });
