@@ -18,6 +18,9 @@ mod server;
 #[allow(dead_code)]
 #[path = "../tests/support/store.rs"]
 mod store;
+#[allow(dead_code)]
+#[path = "../tests/support/uploads.rs"]
+mod uploads;
 
 use std::{path::PathBuf, process::ExitCode, time::Duration};
 

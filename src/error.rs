@@ -27,6 +27,8 @@ pub enum Kind {
     Config,
     /// Nothing is at this path; the hint has the nearest names.
     NotFound,
+    /// There is no index, or none that can be used, where only an index can answer: make one.
+    NoIndex,
     /// The path is a directory where a file is wanted, or the other way about.
     WrongType,
     /// The bucket itself does not exist.

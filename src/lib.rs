@@ -18,6 +18,7 @@
 //! | [`vfs`] | joins the three: what a path means now, bytes, lines, walks |
 //! | [`search`] | glob and grep over bytes handed in; ripgrep's own crates; pure |
 //! | [`sandbox`] | one typed method a tool, one envelope around every answer |
+#![cfg_attr(feature = "build", doc = "| [`indexer`] | makes an index of a bucket and publishes it |")]
 #![cfg_attr(feature = "cli", doc = "| [`cli`] | the `r2vfs` program |")]
 //!
 //! [`platform`] is what they all stand on: clock, tasks and threads, handed in. [`error`] is the
@@ -83,6 +84,8 @@ pub mod cache;
 pub mod cli;
 pub mod config;
 pub mod error;
+#[cfg(feature = "build")]
+pub mod indexer;
 pub mod platform;
 pub mod sandbox;
 pub mod search;

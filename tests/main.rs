@@ -6,9 +6,14 @@
 mod cli;
 mod contract;
 mod faults;
+#[cfg(feature = "build")]
+mod indexing;
 mod listing;
 mod loopback;
+#[cfg(feature = "publish")]
+mod publishing;
 mod reading;
+mod relisting;
 mod requests;
 mod scan;
 mod search;

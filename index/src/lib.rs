@@ -5,11 +5,35 @@
 //! and leaves every other object to be searched. It knows keys, versions and text; where its files
 //! lie is the business of a [`Source`].
 
+mod ask;
+pub mod block;
 pub mod bundle;
 pub mod coding;
+#[cfg(feature = "build")]
+pub mod compact;
+pub mod docs;
 pub mod fault;
+pub mod gram;
+pub mod index;
+pub mod manifest;
+pub mod pack;
+pub mod rank;
+pub mod segment;
 pub mod source;
+#[cfg(feature = "build")]
+pub mod store;
+pub mod text;
+pub mod verify;
 
 pub use bundle::{Bundle, Heat, Part};
+pub use docs::{Doc, Docs, Place, State, oid};
 pub use fault::{Fault, FaultKind, Result};
+pub use index::{DocRef, Index};
+pub use manifest::{Manifest, SegmentRef, Settings};
+pub use pack::PackReader;
+pub use segment::Segment;
+#[cfg(feature = "build")]
+pub use segment::{LongText, NewContent, NewDoc, SegmentWriter};
 pub use source::{BoxFuture, FileRef, Source};
+#[cfg(feature = "build")]
+pub use store::Store;

@@ -343,7 +343,7 @@ impl Token {
 }
 
 /// Hex of device, inode, size, and mtime and ctime in nanoseconds since the Unix epoch.
-fn etag(metadata: &Metadata) -> ETag {
+pub(super) fn etag(metadata: &Metadata) -> ETag {
     let size = metadata.len();
     #[cfg(unix)]
     let (device, inode, modified, changed) = {
@@ -376,7 +376,7 @@ fn times(etag: &ETag) -> Option<(i128, i128)> {
 }
 
 /// The object of a file.
-fn object(key: String, metadata: &Metadata) -> Object {
+pub(super) fn object(key: String, metadata: &Metadata) -> Object {
     let modified = metadata.modified().ok().map(|time| match time.duration_since(UNIX_EPOCH) {
         Ok(after) => after.as_millis() as i64,
         Err(before) => -(before.duration().as_millis() as i64),

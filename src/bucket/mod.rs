@@ -1,9 +1,10 @@
-//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing here can write.
+//! Reads a bucket: lists pages of keys and gets byte ranges. Nothing that reads can write: what
+//! writes an index is a type of its own, in `publish`.
 //!
 //! The obvious client asks HEAD before GET and trusts what a server says about its own pages.
 //! On object storage a round trip is the price and servers differ: [`Bucket`] can only list and
 //! get, every get is pinned to the ETag of the listing, and [`Pages`] checks what a listing
-//! promises before anything is built on it.
+//! promises before anything is built on it; [`Ranges`] does so for several parts of one at once.
 
 use std::{
     fmt,
@@ -28,12 +29,16 @@ mod deadline;
 pub mod local;
 mod pages;
 mod permits;
+#[cfg(all(feature = "publish", any(feature = "s3", feature = "local")))]
+pub mod publish;
+mod ranges;
 #[cfg(feature = "s3")]
 pub mod s3;
 mod unopened;
 
 pub use pages::{ListingNotes, Pages};
 pub use permits::{Permit, Permits};
+pub use ranges::{Milestones, Ranges};
 pub use unopened::Unopened;
 
 /// The most bytes one get may ask for: 8 MiB, the part size that S3 clients settled on
@@ -42,6 +47,10 @@ pub const MAX_GET: u64 = 8 << 20;
 
 /// The longest key S3 and R2 allow, in bytes.
 pub const MAX_KEY: usize = 1024;
+
+/// Where an index lies in a bucket, relative to the location's prefix: a prefix that is kept for
+/// it.
+pub const RESERVED: &str = ".r2vfs/";
 
 /// What [`Bucket::peek`] may be asked for.
 #[cfg(any(feature = "s3", feature = "local"))]

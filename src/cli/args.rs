@@ -12,6 +12,7 @@ use std::{ffi::OsString, path::PathBuf, time::Duration};
 use clap::{Args as ClapArgs, CommandFactory, Parser, Subcommand, ValueEnum};
 
 pub(super) mod grep;
+pub(super) mod index;
 mod values;
 
 pub(super) use values::{bytes, freshness, seconds, unescape};
@@ -77,6 +78,11 @@ pub(super) enum Command {
     Glob(With<Glob>),
     /// Search file contents, with ripgrep's flags, output and exit codes
     Grep(Box<With<grep::Grep>>),
+    /// Rank the articles that answer a question (needs an index; a small bucket gets one at once)
+    Search(With<Search>),
+    /// Make, publish and check an index of the bucket
+    #[command(subcommand)]
+    Index(index::Index),
     /// Check endpoint, credentials, permissions and clock, and say what is wrong
     Doctor(With<Doctor>),
     /// Run one tool with JSON arguments and print its JSON answer
@@ -271,6 +277,32 @@ pub(super) struct Glob {
 }
 
 #[derive(Debug, ClapArgs)]
+pub(super) struct Search {
+    /// The question, as a person asks it; `"a phrase"`, `-word`, `title:word` and `path:word` too
+    #[arg(required_unless_present = "batch")]
+    pub question: Option<String>,
+    /// Only files below these directories
+    #[arg(value_name = "PATH")]
+    pub paths: Vec<String>,
+    /// Only files that match this glob; `!GLOB` excludes; repeat for more
+    #[arg(short, long, value_name = "GLOB")]
+    pub glob: Vec<String>,
+    /// How many hits to print [default: 10; with --batch 100]
+    #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u64).range(1..=1000))]
+    pub limit: Option<u64>,
+    /// Answer every question of a file with lines {"id": ..., "text": ...} and write a run file
+    #[arg(long, value_name = "FILE", requires = "run", conflicts_with = "question")]
+    pub batch: Option<PathBuf>,
+    /// Where the run file goes: query-id, document, rank and score, tab-separated
+    #[arg(long, value_name = "FILE", requires = "batch")]
+    pub run: Option<PathBuf>,
+    /// Rank the documents of a file with lines {"id": ..., "title": ..., "text": ...} instead of
+    /// a bucket's
+    #[arg(long, value_name = "FILE", requires = "batch")]
+    pub corpus: Option<PathBuf>,
+}
+
+#[derive(Debug, ClapArgs)]
 pub(super) struct Doctor {}
 
 #[derive(Debug, ClapArgs)]
@@ -302,6 +334,8 @@ pub(super) fn parse(
         Command::Read(with) => std::mem::take(&mut with.common),
         Command::Glob(with) => std::mem::take(&mut with.common),
         Command::Grep(with) => std::mem::take(&mut with.common),
+        Command::Search(with) => std::mem::take(&mut with.common),
+        Command::Index(index) => index.take_common(),
         Command::Doctor(with) => std::mem::take(&mut with.common),
         Command::Tool(with) => std::mem::take(&mut with.common),
         Command::Completions(_) | Command::Man => Common::default(),

@@ -20,9 +20,11 @@ pub(super) mod cat;
 pub(super) mod doctor;
 pub(super) mod glob;
 pub(super) mod grep;
+pub(super) mod index;
 pub(super) mod ls;
 pub(super) mod man;
 pub(super) mod read;
+pub(super) mod search;
 pub(super) mod stat;
 pub(super) mod tool;
 pub(super) mod tree;
@@ -44,6 +46,10 @@ fn close(
         match lack.reason {
             // A limit was asked for; an error was told where it happened.
             Reason::Limit => {}
+            Reason::Unindexed => say(&format!(
+                "r2vfs: {} (`r2vfs index update` brings the index up to date)",
+                lines(&lack.detail)
+            )),
             Reason::Error if failures.any() => {}
             Reason::Deadline | Reason::Budget if failures.told_the_end() => {}
             _ => failures.note(&Error::new(

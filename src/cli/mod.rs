@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
         Command::Completions(completions) => command::man::completions(&mut out, completions.shell),
         Command::Man => command::man::page(&mut out),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
+        Command::Search(with) if with.own.corpus.is_some() => command::search::corpus(&with.own),
         command => run::run(&common, command, &mut out),
     };
     match done {

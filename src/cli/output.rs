@@ -70,6 +70,20 @@ impl Out {
         Ok(self.stdout.write_all(b"\n")?)
     }
 
+    /// Prints an object of a `--json` stream that names its kind among its own keys.
+    pub(super) fn flat(&mut self, kind: &str, data: &impl Serialize) -> Result<(), Stop> {
+        #[derive(Serialize)]
+        struct Flat<'m, T> {
+            r#type: &'m str,
+            #[serde(flatten)]
+            data: &'m T,
+        }
+        self.printed = true;
+        serde_json::to_writer(&mut self.stdout, &Flat { r#type: kind, data })
+            .map_err(io::Error::from)?;
+        Ok(self.stdout.write_all(b"\n")?)
+    }
+
     /// Hands everything to the reader.
     pub(super) fn flush(&mut self) -> Result<(), Stop> {
         Ok(self.stdout.flush()?)

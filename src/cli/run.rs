@@ -5,7 +5,7 @@ use std::{future::Future, pin::Pin, sync::Arc};
 use tokio::runtime::Runtime;
 
 use super::{
-    args::{Command, Common},
+    args::{Command, Common, index::Index},
     command,
     exit::Exit,
     failure::{self, Stop},
@@ -21,6 +21,7 @@ use crate::{
     cache::{CacheOptions, DiskOptions},
     config,
     error::{Error, Kind, Result},
+    indexer::Halt,
     platform::Platform,
     sandbox::{SandboxOptions, VirtualSandbox, get_virtual_sandbox},
     vfs::{Budget, IndexOptions, Mount},
@@ -39,6 +40,10 @@ const CONCURRENCY: usize = 96;
 pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Exit, Stop> {
     let lookup = |name: &str| std::env::var(name).ok();
     let options = Options::new(common, &lookup, out.is_terminal())?;
+    let command = match command {
+        Command::Index(index) => return self::index(index, &options, out),
+        command => command,
+    };
     let ready = Ready::new(command, &options, out)?;
     let runtime = runtime()?;
     let done = runtime.block_on(async {
@@ -55,6 +60,21 @@ pub(super) fn run(common: &Common, command: Command, out: &mut Out) -> Result<Ex
         Ok(Exit::Interrupted)
     });
     // Searches on blocking threads may take a moment to notice that nobody waits.
+    runtime.shutdown_background();
+    done
+}
+
+/// Runs a command that writes an index: at Ctrl-C it is asked to keep what is done.
+fn index(index: Index, options: &Options, out: &mut Out) -> Result<Exit, Stop> {
+    let index = command::index::Ready::new(index, options)?;
+    let runtime = runtime()?;
+    let halt = Arc::new(Halt::default());
+    let asked = halt.clone();
+    let done = runtime.block_on(async {
+        let (platform, permits) = (Platform::tokio(), permits(options));
+        let work = Box::pin(index.run(options, &permits, &platform, &halt, out));
+        interrupt::asking(work, move || asked.ask()).await
+    });
     runtime.shutdown_background();
     done
 }
@@ -130,9 +150,16 @@ impl Ready {
                 Command::Glob(with) => {
                     Box::pin(command::glob::run(sandbox, options, with.own, out))
                 }
+                Command::Search(with) => {
+                    Box::pin(command::search::run(sandbox, options, with.own, out))
+                }
                 Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
-                // The four that need no sandbox were run before.
-                Command::Grep(_) | Command::Doctor(_) | Command::Completions(_) | Command::Man => {
+                // Those that need no sandbox were run before.
+                Command::Grep(_)
+                | Command::Index(_)
+                | Command::Doctor(_)
+                | Command::Completions(_)
+                | Command::Man => {
                     Box::pin(std::future::ready(Ok(Exit::Match)))
                 }
             },
@@ -170,7 +197,7 @@ fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<
         memory: options.cache.memory.unwrap_or(usual.memory),
         disk: disk.map(|(dir, budget)| DiskOptions { dir, budget }),
     };
-    let index = index(options, permits, platform)?;
+    let index = indexes(options, permits, platform)?;
     let options = SandboxOptions {
         cache,
         freshness: options.freshness,
@@ -181,7 +208,7 @@ fn sandbox(options: &Options, permits: &Permits, platform: &Platform) -> Result<
     get_virtual_sandbox(mounts, platform.clone(), options)
 }
 
-fn index(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
+fn indexes(options: &Options, permits: &Permits, platform: &Platform) -> Result<IndexOptions> {
     let mut index = IndexOptions::default();
     match &options.index.places {
         IndexPlaces::Off => {}

@@ -114,6 +114,8 @@ pub enum Reason {
     Error,
     /// The caller stopped it.
     Cancelled,
+    /// Some objects are not in the index that a ranked search needs: the index is behind.
+    Unindexed,
 }
 
 /// An object that was passed over.
@@ -222,9 +224,11 @@ impl Envelope {
         self.complete = self.incomplete.is_empty();
     }
 
-    /// Whether something failed, as opposed to a limit that was asked for.
+    /// Whether something failed, as opposed to a limit that was asked for or an index that is
+    /// behind.
     pub fn has_failed(&self) -> bool {
-        self.incomplete.iter().any(|i| i.reason != Reason::Limit)
+        let expected = [Reason::Limit, Reason::Unindexed];
+        self.incomplete.iter().any(|i| !expected.contains(&i.reason))
     }
 
     /// Whether the work ended before its end, so that there may be more.

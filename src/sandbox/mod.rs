@@ -14,6 +14,8 @@ mod grep;
 mod list;
 mod read;
 mod scan;
+#[cfg(feature = "index")]
+mod search;
 mod stat;
 
 use std::time::Duration;
@@ -27,6 +29,8 @@ pub use grep::{FileHits, GrepArgs, GrepResult, HitLine, OutputMode};
 pub use list::{Entries, ListArgs, ListEntry, ListResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};
 pub use scan::{Scan, ScanRequest};
+#[cfg(feature = "index")]
+pub use search::{RankedHit, Ranking, SearchArgs, SearchHit, SearchResult};
 pub use stat::{StatArgs, StatResult};
 
 use crate::{
@@ -38,7 +42,15 @@ use crate::{
 };
 
 /// Names of the tools, in the order they are offered.
-pub const TOOLS: [&str; 5] = ["list", "stat", "read", "glob", "grep"];
+pub const TOOLS: &[&str] = &[
+    "list",
+    "stat",
+    "read",
+    "glob",
+    "grep",
+    #[cfg(feature = "index")]
+    "search",
+];
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
@@ -113,6 +125,8 @@ impl VirtualSandbox {
             "read" => to_json(self.read(from_json(name, arguments)?).await?),
             "glob" => to_json(self.glob(from_json(name, arguments)?).await?),
             "grep" => to_json(self.grep(from_json(name, arguments)?).await?),
+            #[cfg(feature = "index")]
+            "search" => to_json(self.search(from_json(name, arguments)?).await?),
             _ => Err(Error::new(Kind::InvalidArgument, format!("there is no tool {name:?}"))
                 .hint(format!("the tools are {}", TOOLS.join(", ")))),
         }

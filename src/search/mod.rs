@@ -12,6 +12,8 @@ pub mod glob;
 mod heads;
 pub mod hits;
 pub mod literal;
+#[cfg(feature = "index")]
+pub(crate) mod narrow;
 pub mod options;
 pub mod pattern;
 pub mod report;

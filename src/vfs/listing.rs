@@ -12,7 +12,7 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::{Entry, Freshness, Op, Vfs};
 use crate::{
-    bucket::{ListRequest, Object},
+    bucket::{ListRequest, Milestones, Object},
     error::{Error, Kind, Result},
     tree::{self, Place, Snapshot, SnapshotBuilder},
 };
@@ -34,6 +34,9 @@ pub(super) struct Listings {
 #[derive(Debug, Default)]
 struct MountListings {
     kept: Vec<Listed>,
+    /// Where to split a listing below a prefix, as listings that are gone have taught; the oldest
+    /// first.
+    learned: Vec<(String, Milestones)>,
     /// The server was seen to list out of byte order: do not stream what it lists.
     disorderly: bool,
 }
@@ -118,6 +121,49 @@ impl Vfs {
             }
         }
         kept.push(Listed { began, snapshot });
+    }
+
+    /// Where to split a listing of `prefix`, if that is known and worth it. Any listing will do,
+    /// however old; what it taught is remembered when it is let go of.
+    pub(super) fn milestones(&self, mount: usize, prefix: &str) -> Option<Milestones> {
+        // A directory of this machine has no rounds to save.
+        if !self.bucket(mount).worth_disk_cache() || self.disorderly(mount) {
+            return None;
+        }
+        let newest = {
+            let listings = self.listings();
+            let kept = listings.mounts[mount].kept.iter();
+            kept.filter(|l| prefix.starts_with(l.snapshot.prefix()))
+                .max_by_key(|l| l.began)
+                .map(|l| l.snapshot.clone())
+        };
+        if let Some(snapshot) = newest {
+            let found = snapshot.milestones(prefix);
+            self.learn(mount, prefix, found.clone());
+            return Some(found).filter(Milestones::worth);
+        }
+        let listings = self.listings();
+        let learned = listings.mounts[mount].learned.iter().rev();
+        learned
+            .filter(|(wide, _)| prefix.starts_with(wide.as_str()))
+            .max_by_key(|(wide, _)| wide.len())
+            .map(|(_, milestones)| milestones.below(prefix))
+            .filter(Milestones::worth)
+    }
+
+    /// Tells where to split the next listings of a mount: a listing of any age, from wherever. It
+    /// is not answered from, and not kept.
+    pub fn hint_listing(&self, mount: usize, snapshot: &Snapshot) {
+        self.learn(mount, snapshot.prefix(), snapshot.milestones(snapshot.prefix()));
+    }
+
+    fn learn(&self, mount: usize, prefix: &str, milestones: Milestones) {
+        let learned = &mut self.listings().mounts[mount].learned;
+        learned.retain(|(known, _)| known != prefix);
+        if learned.len() >= KEPT {
+            learned.remove(0);
+        }
+        learned.push((prefix.to_owned(), milestones));
     }
 
     pub(super) fn disorderly(&self, mount: usize) -> bool {

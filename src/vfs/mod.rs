@@ -14,7 +14,7 @@
 mod content;
 mod decode;
 mod haystack;
-#[path = "no_index.rs"]
+#[cfg_attr(not(feature = "index"), path = "no_index.rs")]
 mod index;
 mod lines;
 mod listing;
@@ -22,6 +22,8 @@ mod marks;
 mod purse;
 mod scopes;
 mod stat;
+#[cfg(feature = "index")]
+mod veil;
 mod walk;
 
 use std::{
@@ -33,9 +35,15 @@ use std::{
 };
 
 pub use content::{ByteStream, Content};
+#[cfg(feature = "build")]
+pub(crate) use content::STEP;
+#[cfg(feature = "build")]
+pub(crate) use haystack::from_io;
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
 pub use index::IndexOptions;
+#[cfg(feature = "index")]
+pub(crate) use index::{IndexView, ends_the_operation};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub use stat::{Level, ListedEntry, Stat};
@@ -89,6 +97,8 @@ pub struct Op {
     order_broke: Arc<AtomicBool>,
     /// Requests that were allowed, sent or not: many wait for a permit before they count as cost.
     allowed: Arc<AtomicU64>,
+    /// Files of a published index that listings left out.
+    reserved: Arc<AtomicU64>,
     /// What whoever asked should know; each text once.
     notes: Arc<Mutex<Vec<String>>>,
 }
@@ -136,7 +146,19 @@ impl Op {
 
     /// The notes so far. They stay, for an operation may close more than one answer.
     pub(crate) fn notes(&self) -> Vec<String> {
-        self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let reserved = self.reserved.load(Relaxed);
+        if reserved > 0 {
+            notes
+                .push(format!("{reserved} reserved objects, the index's own files, are not shown"));
+        }
+        notes
+    }
+
+    /// A listing left out so many files of a published index.
+    #[cfg(feature = "index")]
+    fn reserves(&self, files: u64) {
+        self.reserved.fetch_add(files, Relaxed);
     }
 
     /// Fails once the deadline has passed.
@@ -239,6 +261,7 @@ impl Vfs {
             as_of: Arc::new(AtomicI64::new(i64::MAX)),
             order_broke: Arc::default(),
             allowed: Arc::default(),
+            reserved: Arc::default(),
             notes: Arc::default(),
         }
     }
@@ -253,11 +276,17 @@ impl Vfs {
         &self.0.cache
     }
 
+    /// Whether each read from `mount` is a round trip.
+    #[cfg(feature = "index")]
+    pub(crate) fn is_far(&self, mount: usize) -> bool {
+        self.bucket(mount).worth_disk_cache()
+    }
+
     fn bucket(&self, mount: usize) -> &Arc<dyn Bucket> {
         &self.0.mounts[mount].bucket
     }
 
-    fn entry(&self, mount: usize, object: Object) -> Entry {
+    pub(crate) fn entry(&self, mount: usize, object: Object) -> Entry {
         let path = self.0.table.join(mount, &crate::tree::encode(&object.key));
         Entry { mount, path, object }
     }

@@ -24,7 +24,11 @@ struct Purse {
 impl Vfs {
     /// The bucket of `mount` for `op`: it sends only what the budget allows.
     pub(super) fn bucket_for(&self, op: &Op, mount: usize) -> Arc<dyn Bucket> {
-        self.purse(op, self.bucket(mount).clone())
+        let bucket = self.purse(op, self.bucket(mount).clone());
+        #[cfg(feature = "index")]
+        let bucket =
+            Arc::new(super::veil::Veil { bucket, vfs: self.clone(), op: op.clone(), mount });
+        bucket
     }
 
     /// The same for any bucket.

@@ -4,12 +4,14 @@
 //! Trusting that pages come in order breaks on servers that sort by path segment. [`Walk`] hands
 //! each page on at once while the order holds; the page that breaks it, and all that follow, are
 //! collected, sorted and handed out last, and the walk says so.
+//!
+//! Where an earlier listing is known, however old, the pages come from several ranges at once.
 
 use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
 
 use super::{Entry, Op, Vfs, stat::lost_note};
 use crate::{
-    bucket::{ListPage, ListRequest, ListingNotes, Object, Pages},
+    bucket::{ListPage, ListRequest, ListingNotes, Milestones, Object, Pages, Ranges},
     error::{Error, Kind, Result},
     platform::Task,
     tree::{Snapshot, SnapshotBuilder},
@@ -65,15 +67,48 @@ struct Listing {
     late: u64,
     /// What was handed out before the order broke.
     emitted: Option<SnapshotBuilder>,
+    /// See [`Ranges::restarted`].
+    restarted: bool,
     collecting: bool,
 }
 
-/// A page, and what fetches the one after it.
-type Fetched = (Pages, Result<Option<ListPage>>);
+/// Where the pages come from.
+#[derive(Debug)]
+enum Source {
+    Row(Box<Pages>),
+    Ranges(Box<Ranges>),
+}
 
-async fn fetch(mut pages: Pages) -> Fetched {
-    let page = Box::pin(pages.next()).await;
-    (pages, page)
+impl Source {
+    fn notes(&self) -> ListingNotes {
+        match self {
+            Self::Row(pages) => pages.notes(),
+            Self::Ranges(ranges) => ranges.notes(),
+        }
+    }
+
+    /// Whether the listing began again, so that what is to come is all of it.
+    fn restarted(&self) -> bool {
+        matches!(self, Self::Ranges(ranges) if ranges.restarted())
+    }
+
+    fn remarks(&self) -> &[String] {
+        match self {
+            Self::Row(_) => &[],
+            Self::Ranges(ranges) => ranges.remarks(),
+        }
+    }
+}
+
+/// A page, and what fetches the one after it.
+type Fetched = (Source, Result<Option<ListPage>>);
+
+async fn fetch(mut source: Source) -> Fetched {
+    let page = match &mut source {
+        Source::Row(pages) => Box::pin(pages.next()).await,
+        Source::Ranges(ranges) => Box::pin(ranges.next()).await,
+    };
+    (source, page)
 }
 
 impl Vfs {
@@ -167,14 +202,13 @@ impl Walk {
             return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
         }
         let request = ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
-        let bucket = vfs.bucket_for(&self.op, scope.mount);
-        let pages = Pages::new(bucket, self.op.call.clone(), request);
+        let source = self.source(&scope, request);
         vfs.make_room(&self.op, scope.mount, &scope.prefix);
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
         self.op.lists(listed_at);
-        let ahead = vfs.platform().spawn(fetch(pages));
+        let ahead = vfs.platform().spawn(fetch(source));
         Current::Listing(Box::new(Listing {
             scope,
             ahead,
@@ -185,8 +219,24 @@ impl Walk {
             greatest: String::new(),
             late: 0,
             emitted: None,
+            restarted: false,
             collecting,
         }))
+    }
+
+    /// What lists a scope: in ranges where it is known how to split it, and worth it.
+    fn source(&self, scope: &Scope, request: ListRequest) -> Source {
+        let (vfs, op) = (&self.vfs, &self.op);
+        let bucket = vfs.bucket_for(op, scope.mount);
+        let call = op.call.clone();
+        match vfs.milestones(scope.mount, &scope.prefix).filter(|m| affordable(op, m)) {
+            Some(milestones) => {
+                let platform = vfs.platform().clone();
+                let ranges = Ranges::new(bucket, call, platform, request, milestones);
+                Source::Ranges(Box::new(ranges))
+            }
+            None => Source::Row(Box::new(Pages::new(bucket, call, request))),
+        }
     }
 
     fn take_kept(
@@ -221,23 +271,23 @@ impl Walk {
     }
 
     async fn take_page(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
-        let Some((pages, page)) = (&mut listing.ahead).await else {
+        let Some((source, page)) = (&mut listing.ahead).await else {
             return Err(Error::new(Kind::Cancelled, "the listing was stopped"));
         };
         let Some(page) = page? else {
-            self.finish(*listing, pages.notes());
+            self.notes.extend_from_slice(source.remarks());
+            self.finish(*listing, source.notes());
             return Ok(None);
         };
+        if source.restarted() && !listing.restarted {
+            listing.restarted = true;
+            self.break_order(&mut listing);
+        }
         // After the last page this sends nothing.
-        listing.ahead = self.vfs.platform().spawn(fetch(pages));
+        listing.ahead = self.vfs.platform().spawn(fetch(source));
         page.unaddressable.into_iter().for_each(|key| listing.builder.add_unaddressable(key));
         if !listing.collecting && !in_order(listing.last.as_deref(), &page.objects) {
-            self.vfs.note_disorder(listing.scope.mount);
-            if listing.last.is_some() {
-                self.op.break_order();
-            }
-            listing.collecting = true;
-            listing.emitted = Some(std::mem::take(&mut listing.builder));
+            self.break_order(&mut listing);
         }
         if let Some(object) = page.objects.last() {
             listing.last = Some(object.key.clone());
@@ -260,9 +310,21 @@ impl Walk {
         Ok((!batch.is_empty()).then_some(batch))
     }
 
+    /// What comes from here on is not handed out before all has come.
+    fn break_order(&self, listing: &mut Listing) {
+        self.vfs.note_disorder(listing.scope.mount);
+        if listing.last.is_some() {
+            self.op.break_order();
+        }
+        listing.collecting = true;
+        listing.emitted = Some(std::mem::take(&mut listing.builder));
+    }
+
     /// The last page was read: keep the snapshot, and hand out what had to wait for it.
     fn finish(&mut self, listing: Listing, seen: ListingNotes) {
-        let Listing { scope, builder, began, listed_at, emitted, collecting, late, .. } = listing;
+        let Listing {
+            scope, builder, began, listed_at, emitted, restarted, collecting, late, ..
+        } = listing;
         let rest = builder.finish(scope.prefix.clone(), listed_at);
         let out_of_order = seen.out_of_order;
         let (whole, skip) = match emitted {
@@ -270,7 +332,10 @@ impl Walk {
             Some(emitted) => {
                 let emitted = emitted.finish(scope.prefix.clone(), listed_at);
                 let mut all = SnapshotBuilder::new();
-                all.absorb(&emitted);
+                // A listing that began again has in it what came before, as it is now.
+                if !restarted {
+                    all.absorb(&emitted);
+                }
                 all.absorb(&rest);
                 all.set_out_of_order(late);
                 (all.finish(scope.prefix.clone(), listed_at), Some(Arc::new(emitted)))
@@ -322,6 +387,14 @@ impl Walk {
         }
         notes
     }
+}
+
+/// Whether the budget has room for a listing in ranges: a tight one is better spent on the
+/// beginning than on ranges that nobody comes to.
+fn affordable(op: &Op, milestones: &Milestones) -> bool {
+    let cost = op.call.meter.cost();
+    let needed = cost.list_requests + cost.get_requests + milestones.count() / 1000 + 18;
+    op.budget.requests.is_none_or(|most| needed <= most)
 }
 
 /// Whether `objects` go on rising strictly after `last`.

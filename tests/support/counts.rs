@@ -12,6 +12,12 @@ pub(crate) enum Kind {
     Get,
     Head,
     Put,
+    /// A part of a multipart upload.
+    Part,
+    /// Begins or completes a multipart upload.
+    Upload,
+    /// Gives a multipart upload up.
+    Abort,
     Delete,
     Other,
 }
@@ -26,6 +32,8 @@ pub(crate) struct Asked {
     pub(crate) range: Option<String>,
     /// The `If-Match` header.
     pub(crate) if_match: Option<String>,
+    /// The key that a listing starts after.
+    pub(crate) start_after: Option<String>,
 }
 
 /// Totals since the start or the last reset.
@@ -35,6 +43,11 @@ pub(crate) struct Totals {
     pub(crate) gets: u64,
     pub(crate) heads: u64,
     pub(crate) puts: u64,
+    /// Parts of multipart uploads.
+    pub(crate) parts: u64,
+    /// Multipart uploads begun or completed.
+    pub(crate) uploads: u64,
+    pub(crate) aborts: u64,
     pub(crate) deletes: u64,
     pub(crate) others: u64,
     /// Body bytes of gets handed to the connection.
@@ -58,6 +71,9 @@ pub(crate) struct Counts {
     gets: AtomicU64,
     heads: AtomicU64,
     puts: AtomicU64,
+    parts: AtomicU64,
+    uploads: AtomicU64,
+    aborts: AtomicU64,
     deletes: AtomicU64,
     others: AtomicU64,
     bytes: AtomicU64,
@@ -75,6 +91,9 @@ impl Counts {
             Kind::Get => &self.gets,
             Kind::Head => &self.heads,
             Kind::Put => &self.puts,
+            Kind::Part => &self.parts,
+            Kind::Upload => &self.uploads,
+            Kind::Abort => &self.aborts,
             Kind::Delete => &self.deletes,
             Kind::Other => &self.others,
         }
@@ -104,6 +123,9 @@ impl Counts {
             gets: load(&self.gets),
             heads: load(&self.heads),
             puts: load(&self.puts),
+            parts: load(&self.parts),
+            uploads: load(&self.uploads),
+            aborts: load(&self.aborts),
             deletes: load(&self.deletes),
             others: load(&self.others),
             bytes: load(&self.bytes),
@@ -121,8 +143,11 @@ impl Counts {
 
     /// Everything back to zero, but for what is under way.
     pub(crate) fn reset(&self) {
-        for kind in [Kind::List, Kind::Get, Kind::Head, Kind::Put, Kind::Delete, Kind::Other] {
-            self.slot(kind).store(0, SeqCst);
+        for slot in [&self.lists, &self.gets, &self.heads, &self.puts, &self.parts, &self.uploads] {
+            slot.store(0, SeqCst);
+        }
+        for slot in [&self.aborts, &self.deletes, &self.others] {
+            slot.store(0, SeqCst);
         }
         for slot in [&self.bytes, &self.abandoned, &self.connections] {
             slot.store(0, SeqCst);

@@ -52,6 +52,8 @@ pub(crate) enum Fault {
     Replace(Bytes),
     /// Before the answer the object of the request is deleted.
     Delete,
+    /// The request is carried out, and the connection is reset before any answer.
+    LoseAnswer,
 }
 
 impl Fault {
@@ -82,6 +84,12 @@ impl Fault {
 pub(crate) enum Quirk {
     /// `If-Match` is ignored.
     IgnoreIfMatch,
+    /// The conditions of a PUT are ignored, as Garage does.
+    IgnorePutConditions,
+    /// A PUT with a condition is answered with 501.
+    NoPutConditions,
+    /// A conditional PUT that meets another is answered with 409 instead of 412.
+    ConflictIs409,
     /// `Range` is ignored: always 200 and the whole object.
     IgnoreRange,
     /// The first and the last key of each page are given twice, and a page starts with the last
@@ -93,6 +101,10 @@ pub(crate) enum Quirk {
     TokenCycle,
     /// `IsTruncated` is true and no token is named.
     NoToken,
+    /// `start-after` is ignored.
+    IgnoreStartAfter,
+    /// A page from `start-after` on leaves its first three keys out, as R2 once did.
+    StartAfterLoses,
     /// Every page is empty and promises another, under a new token.
     EmptyPages,
     /// `encoding-type=url` is ignored and not echoed: keys are given as they are.
@@ -137,6 +149,14 @@ impl Rule {
     /// Every get request, for ever.
     pub(crate) fn gets(fault: Fault) -> Self {
         Self { kind: Some(Kind::Get), ..Self::all(fault) }
+    }
+    /// Every PUT of a whole object, for ever.
+    pub(crate) fn puts(fault: Fault) -> Self {
+        Self { kind: Some(Kind::Put), ..Self::all(fault) }
+    }
+    /// Every request of this kind, for ever.
+    pub(crate) fn kind(kind: Kind, fault: Fault) -> Self {
+        Self { kind: Some(kind), ..Self::all(fault) }
     }
     /// Only requests for this key (for a list: with this prefix).
     pub(crate) fn key(mut self, key: &str) -> Self {

@@ -17,6 +17,7 @@ mod protocol;
 pub(crate) mod proxy;
 pub(crate) mod server;
 pub(crate) mod store;
+pub(crate) mod uploads;
 pub(crate) mod world;
 
 pub(crate) use counts::{Asked, Kind, Totals};

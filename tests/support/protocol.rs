@@ -11,6 +11,7 @@ use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, dto::
 use super::{
     faults::{Faults, Quirk},
     store::{Listing, Query, Start, Store, Stored},
+    uploads::Uploads,
 };
 
 /// The buckets of one server.
@@ -38,6 +39,7 @@ impl Buckets {
 pub(super) struct Service {
     pub(super) buckets: Arc<Buckets>,
     pub(super) faults: Arc<Faults>,
+    pub(super) uploads: Uploads,
 }
 
 impl Service {
@@ -49,11 +51,52 @@ impl Service {
         self.bucket(bucket)?.get(key).ok_or_else(|| s3_error!(NoSuchKey))
     }
 
+    /// Stores an object if the conditions of its PUT hold, and as far as this server looks at them.
+    fn store_if(
+        &self,
+        store: &Store,
+        key: &str,
+        object: Stored,
+        (if_match, if_none_match): (Option<ETagCondition>, Option<ETagCondition>),
+    ) -> S3Result<()> {
+        let asked = if_match.is_some() || if_none_match.is_some();
+        if asked && self.faults.has(Quirk::NoPutConditions) {
+            return Err(s3_error!(NotImplemented));
+        }
+        let ignored = self.faults.has(Quirk::IgnorePutConditions);
+        let is = |condition: &ETagCondition, there: Option<&Stored>| {
+            there.is_some_and(|there| {
+                condition.is_any()
+                    || condition.as_etag().is_some_and(|tag| tag.value() == there.etag)
+            })
+        };
+        let mut absent = false;
+        let admitted = store.put_if(key, object, |there| {
+            absent = there.is_none();
+            ignored
+                || if_match.as_ref().is_none_or(|condition| is(condition, there))
+                    && !if_none_match.as_ref().is_some_and(|condition| is(condition, there))
+        });
+        match admitted {
+            true => Ok(()),
+            // As AWS documents it: If-Match of what is not there.
+            false if absent && if_match.is_some() => Err(s3_error!(NoSuchKey)),
+            false if self.faults.has(Quirk::ConflictIs409) => {
+                Err(s3_error!(ConditionalRequestConflict))
+            }
+            false => Err(s3_error!(PreconditionFailed)),
+        }
+    }
+
     fn page(&self, bucket: &str, query: &Query, sent: Option<&str>) -> S3Result<Page> {
         let store = self.bucket(bucket)?;
         let bad = |what: String| S3Error::with_message(S3ErrorCode::InvalidArgument, what);
         let mut query = query.clone();
         query.order = self.faults.order();
+        let started = matches!(query.start, Start::After(_));
+        if started && self.faults.has(Quirk::IgnoreStartAfter) {
+            query.start = Start::First;
+        }
         if self.faults.has(Quirk::EmptyPages) {
             let nth = sent.and_then(|t| t.strip_prefix("empty-")).and_then(|n| n.parse().ok());
             let next = Some(format!("empty-{}", nth.unwrap_or(0_u64) + 1));
@@ -61,6 +104,9 @@ impl Service {
         }
         let mut listing = store.list(&query).map_err(bad)?;
         let truncated = listing.next.is_some();
+        if started && self.faults.has(Quirk::StartAfterLoses) {
+            listing.objects.drain(..listing.objects.len().min(3));
+        }
         if self.faults.has(Quirk::DoubledKeys) {
             if let Some(last) = listing.objects.last().cloned() {
                 listing.objects.push(last);
@@ -366,7 +412,8 @@ impl S3 for Service {
             object.storage_class = class.as_str().into();
         }
         let etag = object.etag.clone();
-        store.put_object(&input.key, object);
+        let conditions = (input.if_match, input.if_none_match);
+        self.store_if(&store, &input.key, object, conditions)?;
         Ok(S3Response::new(PutObjectOutput {
             e_tag: Some(ETag::Strong(etag)),
             ..PutObjectOutput::default()
@@ -380,6 +427,122 @@ impl S3 for Service {
         // To delete what is not there is no error in S3.
         self.bucket(&req.input.bucket)?.delete(&req.input.key);
         Ok(S3Response::with_status(DeleteObjectOutput::default(), hyper::StatusCode::NO_CONTENT))
+    }
+
+    async fn create_multipart_upload(
+        &self,
+        req: S3Request<CreateMultipartUploadInput>,
+    ) -> S3Result<S3Response<CreateMultipartUploadOutput>> {
+        let input = req.input;
+        self.bucket(&input.bucket)?;
+        let content_type = input.content_type;
+        let id = self.uploads.begin(&input.bucket, &input.key, content_type);
+        Ok(S3Response::new(CreateMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            upload_id: Some(id),
+            ..CreateMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn upload_part(
+        &self,
+        req: S3Request<UploadPartInput>,
+    ) -> S3Result<S3Response<UploadPartOutput>> {
+        let input = req.input;
+        let content = match input.body {
+            Some(body) => {
+                Body::from(body).collect().await.map_err(|_| s3_error!(IncompleteBody))?.to_bytes()
+            }
+            None => bytes::Bytes::new(),
+        };
+        let etag = self
+            .uploads
+            .part(&input.upload_id, &input.key, input.part_number, content)
+            .ok_or_else(|| s3_error!(NoSuchUpload))?;
+        Ok(S3Response::new(UploadPartOutput {
+            e_tag: Some(ETag::Strong(etag)),
+            ..UploadPartOutput::default()
+        }))
+    }
+
+    async fn complete_multipart_upload(
+        &self,
+        req: S3Request<CompleteMultipartUploadInput>,
+    ) -> S3Result<S3Response<CompleteMultipartUploadOutput>> {
+        let input = req.input;
+        let store = self.bucket(&input.bucket)?;
+        let parts = input.multipart_upload.and_then(|upload| upload.parts).unwrap_or_default();
+        let named: Vec<(i32, String)> = parts
+            .into_iter()
+            .filter_map(|part| Some((part.part_number?, part.e_tag?.value().to_owned())))
+            .collect();
+        let object =
+            self.uploads.complete(&input.upload_id, &input.key, &named).map_err(|code| {
+                let mut error = S3Error::new(S3ErrorCode::Custom(code.into()));
+                let status = if code == "NoSuchUpload" { 404 } else { 400 };
+                error.set_status_code(hyper::StatusCode::from_u16(status).expect("a status"));
+                error
+            })?;
+        let etag = object.etag.clone();
+        store.put_object(&input.key, object);
+        Ok(S3Response::new(CompleteMultipartUploadOutput {
+            bucket: Some(input.bucket),
+            key: Some(input.key),
+            e_tag: Some(ETag::Strong(etag)),
+            ..CompleteMultipartUploadOutput::default()
+        }))
+    }
+
+    async fn abort_multipart_upload(
+        &self,
+        req: S3Request<AbortMultipartUploadInput>,
+    ) -> S3Result<S3Response<AbortMultipartUploadOutput>> {
+        if !self.uploads.abort(&req.input.upload_id) {
+            return Err(s3_error!(NoSuchUpload));
+        }
+        let output = AbortMultipartUploadOutput::default();
+        Ok(S3Response::with_status(output, hyper::StatusCode::NO_CONTENT))
+    }
+
+    async fn list_multipart_uploads(
+        &self,
+        req: S3Request<ListMultipartUploadsInput>,
+    ) -> S3Result<S3Response<ListMultipartUploadsOutput>> {
+        let input = req.input;
+        let prefix = input.prefix.clone().unwrap_or_default();
+        let uploads = self.uploads.open().into_iter();
+        let mut uploads: Vec<(String, String, MultipartUpload)> = uploads
+            .filter(|(_, upload)| upload.bucket == input.bucket && upload.key.starts_with(&prefix))
+            .map(|(id, upload)| {
+                let listed = MultipartUpload {
+                    key: Some(upload.key.clone()),
+                    upload_id: Some(id.clone()),
+                    initiated: Some(upload.begun.into()),
+                    ..MultipartUpload::default()
+                };
+                (upload.key, id, listed)
+            })
+            .collect();
+        uploads.sort_by(|a, b| (&a.0, &a.1).cmp(&(&b.0, &b.1)));
+        let after = (
+            input.key_marker.clone().unwrap_or_default(),
+            input.upload_id_marker.clone().unwrap_or_default(),
+        );
+        uploads.retain(|(key, id, _)| (key, id) > (&after.0, &after.1));
+        let max = page_size(input.max_uploads)?.min(1000);
+        let truncated = uploads.len() > max;
+        uploads.truncate(max);
+        let last = uploads.last().filter(|_| truncated);
+        Ok(S3Response::new(ListMultipartUploadsOutput {
+            bucket: Some(input.bucket),
+            prefix: Some(prefix),
+            is_truncated: Some(truncated),
+            next_key_marker: last.map(|last| last.0.clone()),
+            next_upload_id_marker: last.map(|last| last.1.clone()),
+            uploads: Some(uploads.into_iter().map(|upload| upload.2).collect()),
+            ..ListMultipartUploadsOutput::default()
+        }))
     }
 
     async fn create_bucket(

@@ -44,6 +44,7 @@ use super::{
     faults::{Fault, Faults, Quirk},
     protocol::{Buckets, Service},
     store::{Store, Stored},
+    uploads::Uploads,
 };
 
 /// The credentials that the server knows.
@@ -71,6 +72,7 @@ struct Shared {
     buckets: Arc<Buckets>,
     counts: Arc<Counts>,
     faults: Arc<Faults>,
+    uploads: Uploads,
     signed: S3Service,
     open: S3Service,
 }
@@ -90,13 +92,16 @@ impl TestServer {
         let buckets = Arc::new(Buckets::default());
         buckets.make(BUCKET);
         let faults = Arc::new(Faults::default());
-        let service = Service { buckets: buckets.clone(), faults: faults.clone() };
+        let uploads = Uploads::default();
+        let service =
+            Service { buckets: buckets.clone(), faults: faults.clone(), uploads: uploads.clone() };
         let mut signed = S3ServiceBuilder::new(service.clone());
         signed.set_auth(SimpleAuth::from_single(ACCESS_KEY, SECRET_KEY));
         let shared = Arc::new(Shared {
             buckets,
             counts: Arc::default(),
             faults,
+            uploads,
             signed: signed.build(),
             open: S3ServiceBuilder::new(service).build(),
         });
@@ -151,6 +156,11 @@ impl TestServer {
     /// What is in a bucket, made if it is not there. Names have 3 to 63 lower-case characters.
     pub(crate) fn bucket(&self, name: &str) -> Store {
         self.shared.buckets.make(name)
+    }
+
+    /// The multipart uploads under way.
+    pub(crate) fn uploads(&self) -> &Uploads {
+        &self.shared.uploads
     }
 
     /// The switches.
@@ -226,11 +236,17 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 impl Shared {
     async fn answer(
         self: Arc<Self>,
-        mut request: Request<Incoming>,
+        request: Request<Incoming>,
         reset: &Arc<AtomicBool>,
     ) -> Result<Response<Answer>, Broken> {
         let (asked, bucket) = describe(&request);
         let running = self.counts.begin(asked.clone());
+        let (head, body) = request.into_parts();
+        // Read to its end first: a client that is still sending cannot hear the answer.
+        let Ok(body) = body.collect().await else {
+            return Err(Broken);
+        };
+        let mut request = Request::from_parts(head, s3s::Body::from(body.to_bytes()));
         let wait = self.faults.wait();
         if !wait.is_zero() {
             sleep(wait).await;
@@ -266,7 +282,7 @@ impl Shared {
         } else {
             &self.signed
         };
-        let Ok(response) = service.call(request.map(s3s::Body::from)).await else {
+        let Ok(response) = service.call(request).await else {
             return Err(Broken);
         };
         let (mut head, body) = response.into_parts();
@@ -274,6 +290,10 @@ impl Shared {
             return Err(Broken);
         };
         let mut bytes = collected.to_bytes();
+        if matches!(fault, Some(Fault::LoseAnswer)) {
+            reset.store(true, SeqCst);
+            return Err(Broken);
+        }
         if head.status == StatusCode::NOT_MODIFIED {
             bytes = Bytes::new();
             head.headers.remove(CONTENT_TYPE);
@@ -296,10 +316,19 @@ fn describe(request: &Request<Incoming>) -> (Asked, String) {
         pair.map(|(_, value)| decode(value.as_bytes(), true))
     };
     let kind = match (request.method().as_str(), key.is_empty()) {
-        ("GET", true) if !bucket.is_empty() && parameter("location").is_none() => Kind::List,
+        ("GET", true)
+            if !bucket.is_empty()
+                && parameter("location").is_none()
+                && !query.split('&').any(|name| name == "uploads" || name == "uploads=") =>
+        {
+            Kind::List
+        }
         ("GET", false) => Kind::Get,
         ("HEAD", false) => Kind::Head,
+        ("PUT", false) if parameter("partNumber").is_some() => Kind::Part,
         ("PUT", false) => Kind::Put,
+        ("POST", false) => Kind::Upload,
+        ("DELETE", false) if parameter("uploadId").is_some() => Kind::Abort,
         ("DELETE", false) => Kind::Delete,
         _ => Kind::Other,
     };
@@ -308,7 +337,13 @@ fn describe(request: &Request<Incoming>) -> (Asked, String) {
     let header = |name: &str| {
         request.headers().get(name).and_then(|v| v.to_str().ok()).map(ToOwned::to_owned)
     };
-    let asked = Asked { kind, name, range: header("range"), if_match: header("if-match") };
+    let asked = Asked {
+        kind,
+        name,
+        range: header("range"),
+        if_match: header("if-match"),
+        start_after: parameter("start-after"),
+    };
     (asked, bucket.to_owned())
 }
 

@@ -227,6 +227,22 @@ impl Store {
         self.write().insert(key.as_ref().to_vec(), Arc::new(object));
     }
 
+    /// Puts an object if what is there (its ETag, or nothing) is as `admits` wants it: looked at
+    /// and put in one step. Whether it was put.
+    pub(crate) fn put_if(
+        &self,
+        key: impl AsRef<[u8]>,
+        object: Stored,
+        admits: impl FnOnce(Option<&Stored>) -> bool,
+    ) -> bool {
+        let mut map = self.write();
+        let admitted = admits(map.get(key.as_ref()).map(Arc::as_ref));
+        if admitted {
+            map.insert(key.as_ref().to_vec(), Arc::new(object));
+        }
+        admitted
+    }
+
     /// Puts many.
     pub(crate) fn fill<K: AsRef<[u8]>, C: Into<Bytes>>(
         &self,

@@ -134,7 +134,13 @@ impl World {
 
     /// Opens it, or what is below a prefix (empty, or ending in `/`).
     pub(crate) fn open(&self, below: &str, permits: &Permits) -> Arc<dyn Bucket> {
-        let (location, endpoint) = match self {
+        let (location, endpoint) = self.place(below);
+        open_at(&location, &endpoint, permits, &Platform::tokio())
+    }
+
+    /// The location of what is below a prefix, and its endpoint.
+    pub(crate) fn place(&self, below: &str) -> (String, String) {
+        match self {
             Self::Loopback(server) => (format!("s3://{BUCKET}/{below}"), server.url()),
             Self::Directory(dir) => {
                 (format!("file:{}", dir.path().join(below).display()), String::new())
@@ -142,8 +148,7 @@ impl World {
             Self::SeaweedFs { endpoint, prefix, .. } => {
                 (format!("s3://{SHARED}/{prefix}{below}"), endpoint.clone())
             }
-        };
-        open_at(&location, &endpoint, permits, &Platform::tokio())
+        }
     }
 }
 
@@ -155,15 +160,19 @@ pub(crate) fn open_at(
     permits: &Permits,
     platform: &Platform,
 ) -> Arc<dyn Bucket> {
-    let lookup = |name: &str| match name {
+    let location = Location::parse(location).expect("a location");
+    open(&location, &settings_of(endpoint), permits, platform).expect("a bucket")
+}
+
+/// The settings of the tests for an endpoint.
+pub(crate) fn settings_of(endpoint: &str) -> Settings {
+    Settings::from_env(&|name: &str| match name {
         "AWS_ENDPOINT_URL_S3" => Some(endpoint.to_owned()),
         "AWS_REGION" => Some("us-east-1".to_owned()),
         "AWS_ACCESS_KEY_ID" => Some(ACCESS_KEY.to_owned()),
         "AWS_SECRET_ACCESS_KEY" => Some(SECRET_KEY.to_owned()),
         _ => None,
-    };
-    let location = Location::parse(location).expect("a location");
-    open(&location, &Settings::from_env(&lookup), permits, platform).expect("a bucket")
+    })
 }
 
 /// The tokio platform with clocks that run `times` as fast, for what takes minutes in earnest.

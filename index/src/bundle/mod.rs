@@ -26,6 +26,7 @@ mod wait;
 mod write;
 
 #[cfg(test)]
+#[cfg(feature = "build")]
 mod tests;
 
 use std::{fmt, ops::Range, sync::Arc};
@@ -81,11 +82,20 @@ impl Bundle {
     /// What the source fails with; [`FaultKind::Damaged`] and [`FaultKind::Format`] where the file
     /// is not what the manifest says.
     pub async fn open(source: Arc<dyn Source>, file: FileRef) -> Result<Self> {
+        Self::open_keeping(source, file, KEPT).await
+    }
+
+    /// The same with a budget of its own for what stays in memory of the pages that are fetched,
+    /// in bytes: one of many bundles gets a share.
+    ///
+    /// # Errors
+    /// As [`Bundle::open`].
+    pub async fn open_keeping(source: Arc<dyn Source>, file: FileRef, keep: usize) -> Result<Self> {
         let range = layout::hot_range(&file)?;
         let read = source.read(&file, std::slice::from_ref(&range)).await?;
         let hot = only(read, &file, &range)?;
         let layout = Layout::parse(&file, &hot)?;
-        let pages = Pages::new(KEPT);
+        let pages = Pages::new(keep);
         Ok(Self { shared: Arc::new(Shared { file, layout, hot, pages }), source })
     }
 

@@ -79,6 +79,18 @@ impl BundleWriter {
         Ok(PartWriter { bundle: self, heat })
     }
 
+    /// Goes on with the part that was begun last.
+    ///
+    /// # Errors
+    /// [`FaultKind::Invalid`] when there is none.
+    pub fn last_part(&mut self) -> Result<PartWriter<'_>> {
+        let Some(last) = self.parts.last() else {
+            return Err(Fault::new(FaultKind::Invalid, "no part of the segment was begun"));
+        };
+        let heat = last.heat;
+        Ok(PartWriter { bundle: self, heat })
+    }
+
     /// Writes a whole part.
     ///
     /// # Errors
@@ -86,6 +98,12 @@ impl BundleWriter {
     pub fn whole(&mut self, name: &str, heat: Heat, bytes: &[u8]) -> Result<()> {
         self.part(name, heat)?.write_all(bytes)?;
         Ok(())
+    }
+
+    /// Where the file lies: what has to wait on disk finds room there if the file does.
+    pub fn dir(&self) -> &Path {
+        let dir = self.path.parent().filter(|dir| !dir.as_os_str().is_empty());
+        dir.unwrap_or(Path::new("."))
     }
 
     /// The names and lengths of the parts so far.

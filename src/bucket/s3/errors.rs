@@ -41,6 +41,9 @@ pub(super) struct Failure {
 pub(super) enum Asked {
     Page,
     Bytes,
+    /// To write or delete.
+    #[cfg(feature = "publish")]
+    Write,
 }
 
 impl Failure {
@@ -83,9 +86,11 @@ impl fmt::Display for Cause {
 impl StdError for Cause {}
 
 /// Codes that mean "too much" or "my fault", whatever the status beside them.
-const PASSING: [&str; 16] = [
+const PASSING: [&str; 17] = [
     "BandwidthLimitExceeded",
     "Busy",
+    // A conditional PUT that met another of its name; whoever sends one reads it first.
+    "ConditionalRequestConflict",
     "InternalError",
     "OperationAborted",
     "RequestLimitExceeded",
@@ -136,6 +141,14 @@ where
             "check the endpoint, the region and the keys for characters that do not belong there",
         ),
     }
+}
+
+/// Status and code of a response that is no success; 0 and nothing where none came.
+#[cfg(feature = "publish")]
+pub(super) fn told<E>(error: &SdkError<E, HttpResponse>) -> (u16, String) {
+    let Some(raw) = error.raw_response() else { return (0, String::new()) };
+    let body = raw.body().bytes().unwrap_or_default();
+    (raw.status().as_u16(), element(body, "Code").unwrap_or_default())
 }
 
 /// What a response that is no success means.
@@ -250,7 +263,7 @@ fn by_status(code: &str, answer: &Answer<'_>, asked: Asked) -> Failure {
         ),
         403 => forbidden(asked),
         404 if asked == Asked::Bytes => no_key(),
-        404 if !code.is_empty() => no_bucket(),
+        404 if asked == Asked::Page && !code.is_empty() => no_bucket(),
         412 | 416 => changed(),
         200..=299 => Failure::never(
             Kind::Protocol,
@@ -303,6 +316,12 @@ fn forbidden(asked: Asked) -> Failure {
             Kind::Forbidden,
             "the credentials do not allow reading this object",
             "give the token read access to objects, not only to the listing",
+        ),
+        #[cfg(feature = "publish")]
+        Asked::Write => Failure::never(
+            Kind::Forbidden,
+            "the credentials do not allow writing to this bucket",
+            "publish with a token that may write; readers need none",
         ),
     }
 }

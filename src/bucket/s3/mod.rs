@@ -5,6 +5,7 @@
 //! endpoints, XML) and does the rest itself: credentials in [`credentials`], the socket's side in
 //! [`wire`] and [`connection`], what an answer means in [`errors`], how often to ask in [`retry`], pages in
 //! [`list`], bytes in [`get`], and in [`peek`] those of an object that nobody has listed.
+//! What writes an index, in `write` and `upload`, has a bucket of its own and is none.
 
 use std::{
     fmt,
@@ -38,7 +39,11 @@ mod retry;
 #[cfg(test)]
 mod tests;
 mod trust;
+#[cfg(feature = "publish")]
+mod upload;
 mod wire;
+#[cfg(feature = "publish")]
+pub(super) mod write;
 
 /// A bucket, or the part of it below a prefix.
 pub struct S3Bucket {

@@ -54,17 +54,19 @@ const LARGEST_PAGE: usize = 16 << 20;
 const LARGEST_ERROR: usize = 64 << 10;
 
 /// The headers of an object that are read.
-const USED: [&str; 9] = [
+const USED: [&str; 8] = [
     "etag",
     "content-length",
     "content-range",
     "content-encoding",
     "content-type",
     "date",
-    "last-modified",
     "x-amz-request-id",
     "x-amz-id-2",
 ];
+
+/// Read as well, where it can be.
+const MODIFIED: &str = "last-modified";
 
 /// A connector that bounds and trims what comes in.
 pub(super) struct Wire {
@@ -134,13 +136,14 @@ impl HttpConnector for Wire {
         // Cloudflare's edge compress or decompress what does not ask for its bytes as they are.
         request.headers_mut().insert("accept-encoding", "identity");
         let listing = request.uri().contains("list-type=2");
+        let writing = request.method() != "GET" || request.uri().contains("?uploads");
         let response = self.inner.call(request);
         let heard = self.heard.clone();
         HttpConnectorFuture::new(async move {
             let mut response = response.await?;
             heard.date.store(date(response.headers()).unwrap_or(0), Relaxed);
             let failed = !response.status().is_success();
-            if failed || listing {
+            if failed || listing || writing {
                 let (bound, whole) =
                     if failed { (LARGEST_ERROR, false) } else { (LARGEST_PAGE, true) };
                 let body = read(response.take_body(), bound, whole).await?;
@@ -180,6 +183,13 @@ fn trim(response: &mut HttpResponse) {
             let value = value.to_owned();
             drop(kept.try_insert(name, value));
         }
+    }
+    // A time that the SDK cannot read would fail the whole answer; without it nothing is lost.
+    let modified = response.headers().get(MODIFIED);
+    if let Some(value) = modified.filter(|text| DateTime::from_str(text, Format::HttpDate).is_ok())
+    {
+        let value = value.to_owned();
+        drop(kept.try_insert(MODIFIED, value));
     }
     *response.headers_mut() = kept;
 }

@@ -6,7 +6,7 @@
 //! gives results out in path order as early as that allows. Dropping it stops all of it.
 
 mod driver;
-#[path = "no_narrow.rs"]
+#[cfg_attr(not(feature = "index"), path = "no_narrow.rs")]
 mod narrow;
 mod worker;
 

@@ -161,6 +161,11 @@ impl Cursor {
         cursor
     }
 
+    /// How many entries lie before this one.
+    pub(super) fn ordinal(&self) -> usize {
+        self.ordinal
+    }
+
     /// The key at this entry; `None` at the end.
     pub(super) fn key(&self, arena: &Arena) -> Option<&str> {
         (self.ordinal < arena.len).then_some(self.key.as_str())

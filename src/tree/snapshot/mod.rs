@@ -10,6 +10,7 @@ mod arena;
 mod build;
 mod children;
 mod codec;
+mod milestones;
 mod nearest;
 mod report;
 

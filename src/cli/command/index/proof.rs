@@ -1,0 +1,121 @@
+//! `status` and `verify`: what an index is worth.
+
+use std::sync::Arc;
+
+use indicatif::HumanBytes;
+use serde::Serialize;
+
+use super::{
+    super::super::{
+        failure::{Failures, Stop},
+        options::MountPlan,
+        output::Out,
+        wait::Waiter,
+    },
+    Context, count,
+};
+use crate::{
+    error::{Error, Kind},
+    indexer::{self, Job, JobOptions, Standing, Survey, Tally, standing},
+    sandbox::utc,
+    vfs::Budget,
+};
+
+/// Says how much of the bucket is indexed, and what the index takes.
+pub(super) async fn status(
+    context: &Context<'_>,
+    plan: &MountPlan,
+    list: bool,
+    out: &mut Out,
+) -> Result<(), Stop> {
+    #[derive(Serialize)]
+    struct Status<'s> {
+        #[serde(flatten)]
+        standing: &'s Standing,
+        coverage: Option<&'s Survey>,
+    }
+    let target = context.target(plan)?;
+    let standing = standing(&target)?;
+    let mut coverage = None;
+    if list {
+        let options = JobOptions { time: context.options.timeout, ..JobOptions::default() };
+        let shared = (Arc::new(Tally::default()), context.halt.clone());
+        let job = Job::new(target, options, context.platform, shared)?;
+        let work = Box::pin(context.unless_halted(job.survey()));
+        coverage = Some(Waiter::new("listing").until(out, work).await??);
+    }
+    let mut lines = Vec::new();
+    lines.extend(coverage.as_ref().map(|survey: &Survey| {
+        format!(
+            "objects: {} indexed, {} changed, {} new, {} gone, {} unreadable",
+            survey.indexed, survey.changed, survey.new, survey.gone, survey.unreadable
+        )
+    }));
+    lines.extend(words(&standing));
+    let status = Status { standing: &standing, coverage: coverage.as_ref() };
+    context.print(plan, out, "status", &status, &lines)
+}
+
+fn words(standing: &Standing) -> Vec<String> {
+    let share = |bytes: u64| match standing.text_bytes {
+        0 => String::new(),
+        text => format!(", {:.1} % of the text", bytes as f64 * 100.0 / text as f64),
+    };
+    let mut lines = vec![
+        format!(
+            "documents: {} ({} unreadable, {} archived), {} dead",
+            standing.documents, standing.unreadable, standing.archived, standing.dead
+        ),
+        format!("text: {}", HumanBytes(standing.text_bytes)),
+        format!(
+            "index: {} in {}{}",
+            HumanBytes(standing.bytes),
+            count(standing.segments, "segment"),
+            share(standing.bytes)
+        ),
+    ];
+    for (part, bytes) in &standing.parts {
+        lines.push(format!("  {part}: {}{}", HumanBytes(*bytes), share(*bytes)));
+    }
+    if !standing.shards.is_empty() {
+        lines.push(format!("shares: {}", standing.shards.join(", ")));
+    }
+    lines.push(format!("format: {}", standing.format));
+    lines.push(format!("written: {}", utc(standing.written_at)));
+    let listed = standing.listed_at.map_or_else(|| "never in full".to_owned(), utc);
+    lines.push(format!("listed: {listed}"));
+    lines
+}
+
+/// Reads all of an index and proves it.
+pub(super) async fn verify(
+    context: &Context<'_>,
+    plan: &MountPlan,
+    deep: bool,
+    out: &mut Out,
+    failures: &mut Failures,
+) -> Result<(), Stop> {
+    let target = context.target(plan)?;
+    let budget = Budget { time: context.options.timeout, ..Budget::default() };
+    let work = indexer::verify(&target, deep, budget, context.platform);
+    let work = Box::pin(context.unless_halted(work));
+    let proof = Waiter::new("verifying").until(out, work).await??;
+    let mut lines = vec![format!(
+        "verified: {}, {} of them against their text",
+        count(proof.documents, "document"),
+        proof.texts
+    )];
+    if deep {
+        lines.push(format!(
+            "fetched: {} that agree, {} that changed since, {} passed over",
+            proof.fetched, proof.moved, proof.passed_over
+        ));
+    }
+    context.print(plan, out, "verified", &proof, &lines)?;
+    out.flush()?;
+    for problem in &proof.problems {
+        let error = Error::new(Kind::Undecodable, problem.as_str());
+        failures.tell(&error.hint("drop the index and build it anew"));
+    }
+    Ok(())
+}

@@ -1,0 +1,119 @@
+//! When segments are joined, and which: the one place that decides it. Pure.
+//!
+//! Never joining makes each query ask a hundred segments; joining everything after each update
+//! writes the whole index for one changed object. Here a build leaves a small index in one
+//! segment, and otherwise neighbours of about the same size are joined once there are too many, so
+//! that a document is rewritten about as often as the index doubles.
+//!
+//! Only neighbours can be joined: a newer segment shadows the keys of those before it.
+
+use std::ops::Range;
+
+/// Segments that may lie side by side: what a query asks at once without a further round.
+const MANY: usize = 8;
+
+/// Segments joined at a time: each has its hot part in memory and a file open.
+const AT_ONCE: usize = 16;
+
+/// Text that is joined to one segment by a build: it takes seconds.
+const SMALL: u64 = 256 << 20;
+
+/// The share of documents, in percent, that may be shadowed, gone or tombstones.
+const DEAD: u64 = 30;
+
+/// What a segment weighs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Weight {
+    /// Bytes of text.
+    pub(super) text: u64,
+    /// Documents, dead ones included.
+    pub(super) docs: u64,
+}
+
+impl Weight {
+    fn size(self) -> u64 {
+        self.text + (self.docs << 10)
+    }
+}
+
+/// The neighbours to join next, or `None`. `live` is how many documents the index has; `built`
+/// says that a build ends here, `one` that everything is to become one segment.
+pub(super) fn next(segments: &[Weight], live: u64, built: bool, one: bool) -> Option<Range<usize>> {
+    let count = segments.len();
+    let docs: u64 = segments.iter().map(|segment| segment.docs).sum();
+    let dead = docs.saturating_sub(live);
+    if one && (count > 1 || dead > 0) {
+        return Some(window(segments, AT_ONCE));
+    }
+    if dead * 100 > docs * DEAD {
+        return Some(window(segments, AT_ONCE));
+    }
+    let text: u64 = segments.iter().map(|segment| segment.text).sum();
+    if built && count > 1 && text <= SMALL {
+        return Some(window(segments, AT_ONCE));
+    }
+    // Of 9 neighbours 2 would do, and the next update would join again: half of what is allowed
+    // is left.
+    (count > MANY).then(|| window(segments, (count - MANY / 2).min(AT_ONCE)))
+}
+
+/// The lightest run of `width` neighbours, or all of them.
+fn window(segments: &[Weight], width: usize) -> Range<usize> {
+    let width = width.min(segments.len());
+    let weigh = |at: &usize| -> u64 { segments[*at..at + width].iter().map(|s| s.size()).sum() };
+    let at = (0..=segments.len() - width).min_by_key(weigh).unwrap_or(0);
+    at..at + width
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn joined(mut segments: Vec<Weight>, live: u64, built: bool, one: bool) -> (Vec<u64>, u64) {
+        let mut written = 0;
+        for _ in 0..10_000 {
+            let Some(range) = next(&segments, live, built, one) else {
+                return (segments.iter().map(|s| s.text).collect(), written);
+            };
+            let whole = range.len() == segments.len();
+            let text = segments[range.clone()].iter().map(|s| s.text).sum();
+            let docs = segments[range.clone()].iter().map(|s| s.docs).sum();
+            written += text;
+            let docs = if whole { live } else { docs };
+            segments.splice(range, [Weight { text, docs }]);
+        }
+        panic!("it never ends: {segments:?}");
+    }
+
+    fn even(count: usize, text: u64) -> Vec<Weight> {
+        vec![Weight { text, docs: 100 }; count]
+    }
+
+    #[test]
+    fn a_small_build_ends_in_one_segment_and_a_large_one_in_a_few() {
+        assert_eq!(joined(even(10, 16 << 20), 1000, true, false).0.len(), 1);
+        let (left, written) = joined(even(640, 16 << 20), 64_000, true, false);
+        assert!(left.len() <= MANY, "{left:?}");
+        let all: u64 = 640 * (16 << 20);
+        assert!(written <= 3 * all, "each byte is written thrice at most: {written} of {all}");
+    }
+
+    #[test]
+    fn an_update_of_a_large_index_rewrites_little() {
+        let mut segments = vec![Weight { text: 10 << 30, docs: 1_000_000 }];
+        segments.extend(even(8, 1 << 20));
+        let (left, written) = joined(segments, 1_000_700, false, false);
+        assert!(left.len() <= MANY && written <= 8 << 20, "{left:?}, {written}");
+        assert_eq!(next(&even(2, 1), 200, false, false), None);
+    }
+
+    #[test]
+    fn dead_documents_are_dropped() {
+        let one = [Weight { text: 1 << 30, docs: 100 }];
+        assert_eq!(next(&one, 70, false, false), None);
+        assert_eq!(next(&one, 69, false, false), Some(0..1));
+        assert_eq!(next(&one, 99, false, true), Some(0..1));
+        assert_eq!(next(&one, 100, false, true), None);
+        assert_eq!(next(&[], 0, true, true), None);
+    }
+}

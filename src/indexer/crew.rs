@@ -1,0 +1,191 @@
+//! The workers of a job: batches are fetched side by side and built on all cores.
+
+use std::sync::{Arc, Mutex};
+
+use futures_util::{StreamExt, stream::FuturesUnordered};
+use r2vfs_index::{
+    manifest::Settings,
+    segment::{NewContent, NewDoc, SegmentWriter},
+    store::Writer,
+};
+use tokio::sync::{Semaphore, mpsc};
+
+use super::{
+    build::Builder,
+    fault::told,
+    fetch::{Fetcher, MOST_HELD},
+    job::{Job, lock},
+    plan::{Batches, Verdict},
+    report::Report,
+};
+use crate::{
+    error::{Error, Kind, Result},
+    platform::Task,
+    vfs::Entry,
+};
+
+/// Bytes of objects that are fetched and not yet committed, at most, however much memory there is:
+/// with the time that a segment takes, a killed run loses less than 64 MiB.
+const UNCOMMITTED: u64 = 48 << 20;
+
+/// The share of the memory that such bytes may take: what is built of them takes several times as
+/// much.
+const FETCHED_SHARE: u64 = 8;
+
+/// The smallest batch. Below it, segments are mostly their own framing.
+const SMALLEST: u64 = 64 << 10;
+
+/// Bytes of memory for the full text of each of `builders`, of `memory` in all.
+pub(super) fn text_memory(memory: u64, builders: usize) -> usize {
+    usize::try_from(memory / 4 / builders.max(1) as u64).unwrap_or(usize::MAX)
+}
+
+/// Fetches and builds what it is handed.
+pub(super) struct Crew<'j> {
+    job: &'j Job,
+    store: Arc<Mutex<Writer>>,
+    builder: Builder,
+    fetcher: Fetcher,
+    batches: Batches,
+    builders: usize,
+    turns: Arc<Semaphore>,
+    running: FuturesUnordered<Task<Result<()>>>,
+}
+
+impl<'j> Crew<'j> {
+    pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
+        let builders = job.platform.parallelism();
+        let memory = job.options.memory;
+        // One batch is fetched while each builder has its own.
+        let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED) / (builders as u64 + 1);
+        let builder = Builder {
+            dir: job.target.dir.clone(),
+            settings,
+            memory: text_memory(memory, builders),
+            shard: job.options.shard,
+            store: store.clone(),
+            tally: job.tally.clone(),
+            findings: job.findings.clone(),
+        };
+        let fetcher =
+            Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), halt: job.halt.clone() };
+        Self {
+            job,
+            store,
+            builder,
+            fetcher,
+            batches: Batches::new(fetched.max(SMALLEST), MOST_HELD),
+            builders,
+            turns: Arc::new(Semaphore::new(builders)),
+            running: FuturesUnordered::new(),
+        }
+    }
+
+    /// One more object, and what is to be done about it.
+    pub(super) async fn take(
+        &mut self,
+        verdict: Verdict,
+        entry: Entry,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.job.tally.list(1);
+        report.listed += 1;
+        match verdict {
+            Verdict::Held => {
+                report.unchanged += 1;
+                self.job.tally.hold();
+                return Ok(());
+            }
+            Verdict::New => report.new += 1,
+            Verdict::Changed => report.changed += 1,
+            Verdict::Again => report.again += 1,
+        }
+        self.job.tally.want(entry.object.size);
+        match self.batches.push(entry) {
+            Some(batch) => self.start(batch).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Starts what is left.
+    pub(super) async fn flush(&mut self) -> Result<()> {
+        match self.batches.take() {
+            Some(batch) => self.start(batch).await,
+            None => Ok(()),
+        }
+    }
+
+    async fn start(&mut self, batch: Vec<Entry>) -> Result<()> {
+        while self.running.len() > self.builders {
+            self.one_done().await?;
+        }
+        let (sender, items) = mpsc::unbounded_channel();
+        let platform = &self.job.platform;
+        let fetching = platform.spawn(self.fetcher.clone().pump(batch, sender));
+        let (turns, builder) = (self.turns.clone(), self.builder.clone());
+        let threads = platform.clone();
+        self.running.push(platform.spawn(async move {
+            let turn = turns.acquire().await;
+            let built = threads.blocking(move || builder.run(items)).await;
+            drop((turn, fetching));
+            built.unwrap_or_else(|| Err(broken()))
+        }));
+        Ok(())
+    }
+
+    /// Waits until one batch is committed. The first that fails stops the others.
+    async fn one_done(&mut self) -> Result<bool> {
+        match self.running.next().await {
+            None => Ok(false),
+            Some(Some(Ok(()))) => Ok(true),
+            Some(failed) => {
+                self.fetcher.halt.ask();
+                Err(failed.and_then(Result::err).unwrap_or_else(broken))
+            }
+        }
+    }
+
+    /// Waits until everything under way is committed, whatever becomes of some of it.
+    pub(super) async fn end(&mut self) -> Result<()> {
+        let mut ended = Ok(());
+        loop {
+            match self.one_done().await {
+                Ok(true) => {}
+                Ok(false) => return ended,
+                Err(error) => ended = ended.and(Err(error)),
+            }
+        }
+    }
+
+    /// Writes down that these keys, in rising order, are gone, once everything else is committed:
+    /// so that a tombstone never hides a document that came with it.
+    pub(super) async fn drop_gone(
+        &mut self,
+        keys: Vec<String>,
+        report: &mut Report,
+    ) -> Result<()> {
+        self.end().await?;
+        if keys.is_empty() || self.job.halt.asked() {
+            return Ok(());
+        }
+        report.gone = keys.len() as u64;
+        let Builder { dir, settings, memory, shard, .. } = self.builder.clone();
+        let store = self.store.clone();
+        let written = self.job.platform.blocking(move || {
+            let mut writer = SegmentWriter::create(&dir, settings, memory).map_err(told)?;
+            for key in keys {
+                let content = NewContent::Gone;
+                let etag = String::new();
+                writer.add(NewDoc { key, etag, size: 0, modified: None, content }).map_err(told)?;
+            }
+            let mut segment = writer.finish().map_err(told)?;
+            segment.shard = shard.map(|shard| (shard.index, shard.of));
+            lock(&store).commit(vec![segment], &[], None).map_err(told)
+        });
+        written.await.unwrap_or_else(|| Err(broken()))
+    }
+}
+
+fn broken() -> Error {
+    Error::new(Kind::Io, "a builder broke down").hint("this is a mistake of r2vfs: report it")
+}

@@ -1,0 +1,234 @@
+//! The bulk job: build, update and "go on" are the same.
+//!
+//! See the [module above](super) for why. What is here begins and ends a run; what is to be fetched
+//! is found out in [`feed`](super::feed), and done by the [`Crew`].
+
+use std::{
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use r2vfs_index::{
+    FaultKind,
+    bundle::at_once,
+    index::Index,
+    manifest::{Manifest, Settings},
+    source::Source,
+    store::{Dir, Store, Writer},
+};
+
+use super::{
+    Target,
+    changes::Change,
+    crew::Crew,
+    fault::told,
+    feed::Judge,
+    join::{Effort, join},
+    report::{Findings, Report},
+    shard::Shard,
+    survey::Survey,
+    tally::{Halt, Tally},
+};
+use crate::{
+    error::Result,
+    platform::Platform,
+    vfs::{Budget, Op, Scope, Vfs},
+};
+
+/// What a job is to do.
+#[derive(Clone, Debug, Default)]
+pub struct JobOptions {
+    /// Bytes of memory it may take.
+    pub memory: u64,
+    /// Whether a new index gets the text itself.
+    pub pack: bool,
+    /// Only this share of the keys.
+    pub shard: Option<Shard>,
+    /// Only what is named, without a listing.
+    pub changes: Option<Vec<Change>>,
+    /// It is a build: what cannot be used is made anew, and a small index ends in one segment.
+    pub build: bool,
+    /// When to stop.
+    pub time: Option<Duration>,
+}
+
+/// One run over one bucket.
+#[derive(Debug)]
+pub struct Job {
+    pub(super) target: Target,
+    pub(super) options: JobOptions,
+    pub(super) platform: Platform,
+    pub(super) vfs: Vfs,
+    pub(super) op: Op,
+    pub(super) tally: Arc<Tally>,
+    pub(super) halt: Arc<Halt>,
+    pub(super) findings: Arc<Findings>,
+}
+
+impl Job {
+    /// A run that `halt` ends early, and that `tally` shows.
+    ///
+    /// # Errors
+    /// What the mount is refused for.
+    pub fn new(
+        target: Target,
+        options: JobOptions,
+        platform: &Platform,
+        (tally, halt): (Arc<Tally>, Arc<Halt>),
+    ) -> Result<Self> {
+        let vfs = target.vfs(platform)?;
+        let op = vfs.op(Budget { time: options.time, ..Budget::default() });
+        let platform = platform.clone();
+        Ok(Self { target, options, platform, vfs, op, tally, halt, findings: Arc::default() })
+    }
+
+    /// Compares the index with a fresh listing. Lists, and sends nothing else.
+    ///
+    /// # Errors
+    /// What listing fails with, and an index that cannot be read, unless a build would make it
+    /// anew.
+    pub async fn survey(&self) -> Result<Survey> {
+        let known = match Store::at(&self.target.dir).open() {
+            Ok(index) => Some(index),
+            Err(fault) if self.begins_anew(fault.kind()) => None,
+            Err(fault) => return Err(told(fault)),
+        };
+        let mut survey = Survey::default();
+        let ranges = self.ranges(known.as_ref()).await?;
+        let mut judge = Judge::new(known.as_ref(), &ranges);
+        let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
+        while let Some(entries) = walk.next().await? {
+            for entry in entries {
+                if let Some(verdict) = judge.judge(&entry.object) {
+                    self.tally.list(1);
+                    survey.add(verdict, entry.object.size);
+                }
+            }
+        }
+        if let (Some(known), Some(listed)) = (&known, walk.snapshot()) {
+            judge.each_gone(known, &listed, |_| survey.gone += 1);
+        }
+        let cost = self.op.call.meter.cost();
+        Ok(survey.priced(cost.list_requests))
+    }
+
+    /// Whether an index that cannot be used for this reason is no obstacle.
+    fn begins_anew(&self, kind: FaultKind) -> bool {
+        let useless = matches!(kind, FaultKind::Damaged | FaultKind::Format);
+        kind == FaultKind::Missing || self.options.build && useless
+    }
+
+    /// Runs to the end, or until it is asked to stop, or an error ends it; what was committed
+    /// stays in any case.
+    ///
+    /// # Errors
+    /// What listing and writing fail with. An object that cannot be read is no error: the report
+    /// names it, and the next run tries again.
+    pub async fn run(&self) -> Result<Report> {
+        let mut report = Report::default();
+        let (writer, known) = self.begin(&mut report)?;
+        let settings = writer.manifest().settings;
+        let store = Arc::new(Mutex::new(writer));
+        let mut crew = Crew::new(self, settings, store.clone());
+        let fed = match &self.options.changes {
+            None => Box::pin(self.feed(&known, &mut crew, &mut report)).await,
+            Some(changes) => Box::pin(self.feed_changes(&known, changes, &mut crew, &mut report))
+                .await
+                .map(|()| None),
+        };
+        // Whatever feeding came to, what is under way is committed.
+        let ended = crew.end().await;
+        let listed_at = fed?;
+        ended?;
+        if !self.halt.asked() {
+            self.close(store.clone(), listed_at, &mut report).await?;
+        }
+        report.interrupted = self.halt.asked();
+        self.tell(&lock(&store), &mut report);
+        Ok(report)
+    }
+
+    /// Becomes the writer of the index, and opens what it holds.
+    fn begin(&self, report: &mut Report) -> Result<(Writer, Index)> {
+        let store = Store::at(&self.target.dir);
+        let origin = self.target.origin();
+        let settings = Settings { pack: self.options.pack, ..Settings::default() };
+        let locked = store.lock(Some(&origin), settings);
+        let opened = locked.and_then(|writer| match writer.manifest().generation {
+            // Nothing was committed yet.
+            0 => Ok((writer, None)),
+            _ => store.open().map(|index| (writer, Some(index))),
+        });
+        let (writer, known) = match opened {
+            Ok(opened) => opened,
+            Err(fault) if self.begins_anew(fault.kind()) => {
+                report.notes.push(format!("{}: it is built anew", fault.detail()));
+                (store.renew(Some(&origin), settings).map_err(told)?, None)
+            }
+            Err(fault) => return Err(told(fault)),
+        };
+        if self.options.build && writer.manifest().settings != settings {
+            let with = if writer.manifest().settings.pack { "with" } else { "without" };
+            report.notes.push(format!(
+                "the index was begun {with} the text itself and stays so: `r2vfs index drop` it \
+                 to change that"
+            ));
+        }
+        let known = match known {
+            Some(known) => known,
+            None => empty(writer.manifest(), &self.target.dir)?,
+        };
+        Ok((writer, known))
+    }
+
+    /// Joins segments where that is due, and notes the listing.
+    async fn close(
+        &self,
+        store: Arc<Mutex<Writer>>,
+        listed_at: Option<i64>,
+        report: &mut Report,
+    ) -> Result<()> {
+        if listed_at.is_some() {
+            lock(&store).commit(Vec::new(), &[], listed_at).map_err(told)?;
+        }
+        self.tally.merge(true);
+        let effort = Effort { built: self.options.build, one: false };
+        let halt = self.halt.clone();
+        let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &halt)).await;
+        self.tally.merge(false);
+        match joined {
+            Some(Ok(())) => Ok(()),
+            Some(Err(error)) => Err(error),
+            None => {
+                report.notes.push("joining segments broke down".to_owned());
+                Ok(())
+            }
+        }
+    }
+
+    fn tell(&self, writer: &Writer, report: &mut Report) {
+        let manifest = writer.manifest();
+        let done = self.tally.now();
+        (report.committed, report.committed_bytes) = (done.committed, done.committed_bytes);
+        report.segments = manifest.segments.len() as u64;
+        report.index_bytes = manifest.bytes();
+        report.text_bytes = manifest.segments.iter().map(|segment| segment.text_bytes).sum();
+        self.findings.tell(report);
+        report.notes.extend(self.op.notes());
+        report.cost = self.op.call.meter.cost();
+        let elapsed = self.platform.monotonic().saturating_sub(self.op.started);
+        report.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+    }
+}
+
+/// What an index holds that holds nothing yet.
+fn empty(manifest: &Manifest, dir: &std::path::Path) -> Result<Index> {
+    let source: Arc<dyn Source> = Arc::new(Dir::new(dir.to_owned()));
+    let manifest = Manifest { segments: Vec::new(), ..manifest.clone() };
+    at_once(Index::open(source, manifest)).map_err(told)
+}
+
+/// The store, also after a panic elsewhere: a commit is whole or not there.
+pub(super) fn lock(store: &Mutex<Writer>) -> MutexGuard<'_, Writer> {
+    store.lock().unwrap_or_else(PoisonError::into_inner)
+}

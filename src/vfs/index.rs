@@ -1,0 +1,438 @@
+//! The index of a mount: found, opened, kept, and read through the cache.
+//!
+//! Opening an index for every question costs more than it saves; keeping it open answers from one
+//! that was replaced. [`Indexes`] keeps what is open with the version of its manifest, and asks
+//! whether that is still the one as often as the tree's freshness asks for a listing. An index
+//! that cannot be used is a note of the operation and never its failure: whoever asked searches
+//! the bucket itself.
+
+use std::{
+    collections::{BTreeMap, HashSet},
+    ops::Range,
+    path::PathBuf,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use bytes::Bytes;
+use futures_util::future::try_join_all;
+use r2vfs_index::{
+    BoxFuture, Fault, FaultKind, FileRef, Source,
+    docs::State,
+    index::Index,
+    manifest::{self, Manifest},
+    rank::Searcher,
+};
+
+use super::{Freshness, Op, Vfs};
+use crate::{
+    bucket::{Bucket, ETag, MAX_GET, Object},
+    cache::{Cache, Use},
+    error::{Error, Kind},
+    tree::SnapshotBuilder,
+};
+
+/// Where a published index lies, below the root of its bucket.
+pub const RESERVED: &str = ".r2vfs/";
+
+/// Where indexes are looked for. The first one found is used.
+#[derive(Clone, Debug, Default)]
+pub struct IndexOptions {
+    /// The directory with one index for each bucket and prefix, named by the bucket's id.
+    pub local: Option<PathBuf>,
+    /// Under [`RESERVED`] of the bucket itself.
+    pub published: bool,
+    /// Other places that hold the index of a mount, by mount point: the root of this bucket.
+    pub elsewhere: BTreeMap<String, Arc<dyn Bucket>>,
+}
+
+/// Where one mount's index may lie.
+#[derive(Clone, Debug)]
+enum Place {
+    #[cfg(feature = "build")]
+    Directory(PathBuf),
+    Bucket {
+        bucket: Arc<dyn Bucket>,
+        prefix: &'static str,
+    },
+}
+
+/// The indexes of a tree.
+#[derive(Debug)]
+pub(super) struct Indexes {
+    mounts: Vec<PerMount>,
+}
+
+#[derive(Debug)]
+struct PerMount {
+    places: Vec<Place>,
+    kept: Mutex<Kept>,
+    /// The manifest under [`RESERVED`]. Locked while it is fetched, so that a listing and a search
+    /// that run side by side ask for it once.
+    published: tokio::sync::Mutex<Published>,
+}
+
+#[derive(Debug, Default)]
+struct Published {
+    /// When it was asked for (monotonic clock).
+    asked: Option<Duration>,
+    found: Option<(ETag, Arc<Manifest>)>,
+}
+
+#[derive(Debug, Default)]
+struct Kept {
+    opened: Option<Arc<Opened>>,
+    /// When a place was last asked whether there is one (monotonic clock).
+    asked: Option<Duration>,
+}
+
+/// An index that is open, as its manifest was when it was opened.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    index: Index,
+    version: Version,
+    place: usize,
+}
+
+/// What tells one manifest from the next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Version {
+    #[cfg(feature = "build")]
+    Generation(String, u64),
+    ETag(ETag),
+}
+
+/// An open index as one operation reads it: what it fetches is that operation's cost.
+#[derive(Clone, Debug)]
+pub(crate) struct IndexView {
+    opened: Arc<Opened>,
+    /// Its segments.
+    pub(crate) index: Index,
+}
+
+impl IndexView {
+    /// Its manifest.
+    pub(crate) fn manifest(&self) -> &Manifest {
+        self.index.manifest()
+    }
+}
+
+impl IndexView {
+    /// Its full text.
+    ///
+    /// # Errors
+    /// [`FaultKind::Missing`] where it was built without.
+    pub(crate) fn searcher(&self) -> Result<Searcher, Fault> {
+        let segments = self.index.segments().iter();
+        Searcher::open(segments.map(|segment| segment.bundle().clone()).collect())
+    }
+}
+
+impl Version {
+    #[cfg(feature = "build")]
+    fn of(manifest: &Manifest) -> Self {
+        Self::Generation(manifest.index.clone(), manifest.generation)
+    }
+}
+
+impl Indexes {
+    /// For mounts of these points and buckets, in order.
+    pub(super) fn new(options: &IndexOptions, mounts: &[super::Mount]) -> Self {
+        let places = |mount: &super::Mount| {
+            let mut places = Vec::new();
+            if let Some(bucket) = options.elsewhere.get(&mount.point) {
+                places.push(Place::Bucket { bucket: bucket.clone(), prefix: "" });
+            }
+            #[cfg(feature = "build")]
+            if let Some(dir) = &options.local {
+                places.push(Place::Directory(dir.join(mount.bucket.id().to_string())));
+            }
+            if options.published {
+                places.push(Place::Bucket { bucket: mount.bucket.clone(), prefix: RESERVED });
+            }
+            places
+        };
+        let mounts = mounts.iter().map(|mount| PerMount {
+            places: places(mount),
+            kept: Mutex::default(),
+            published: tokio::sync::Mutex::default(),
+        });
+        Self { mounts: mounts.collect() }
+    }
+}
+
+impl PerMount {
+    fn kept(&self) -> MutexGuard<'_, Kept> {
+        // The guarded value is replaced whole, so a panic elsewhere leaves it sound.
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Vfs {
+    /// Whether an index of `mount` can be looked for without a request.
+    pub(crate) fn index_is_near(&self, mount: usize) -> bool {
+        match self.0.indexes.mounts[mount].places.first() {
+            #[cfg(feature = "build")]
+            Some(Place::Directory(dir)) => dir.join(manifest::NAME).exists(),
+            Some(Place::Bucket { .. }) => self.0.indexes.mounts[mount].kept().opened.is_some(),
+            None => false,
+        }
+    }
+
+    /// Whether there is a place at all where `mount` may have an index.
+    pub(crate) fn may_have_index(&self, mount: usize) -> bool {
+        !self.0.indexes.mounts[mount].places.is_empty()
+    }
+
+    /// The index of `mount`, as current as the tree's freshness asks; `None` where there is none,
+    /// and where it cannot be used, which becomes a note of `op`.
+    pub(crate) async fn index(&self, op: &Op, mount: usize) -> Option<IndexView> {
+        let state = &self.0.indexes.mounts[mount];
+        let (opened, asked) = {
+            let kept = state.kept();
+            (kept.opened.clone(), kept.asked)
+        };
+        if self.is_fresh(op, asked) {
+            return opened.map(|opened| self.view(op, mount, opened));
+        }
+        let now = self.0.platform.monotonic();
+        let mut found = None;
+        for place in 0..state.places.len() {
+            match self.open_at(op, mount, place, opened.as_ref()).await {
+                Ok(Some(opened)) => {
+                    found = Some(opened);
+                    break;
+                }
+                Ok(None) => {}
+                Err(fault) => op.note(format!("the index is not used: {}", fault.detail())),
+            }
+        }
+        let mut kept = state.kept();
+        *kept = Kept { opened: found.clone(), asked: Some(now) };
+        drop(kept);
+        found.map(|opened| self.view(op, mount, opened))
+    }
+
+    /// Whether what was asked for then may still answer `op`.
+    fn is_fresh(&self, op: &Op, asked: Option<Duration>) -> bool {
+        match (self.0.freshness, asked) {
+            (_, None) => false,
+            (Freshness::Strict, Some(asked)) => asked >= op.started,
+            (Freshness::Bounded(age), Some(asked)) => asked >= op.started.saturating_sub(age),
+            (Freshness::Snapshot, Some(_)) => true,
+        }
+    }
+
+    /// The manifest at `key` of `bucket`; `None` where there is none.
+    async fn fetch_manifest(
+        &self,
+        op: &Op,
+        bucket: &Arc<dyn Bucket>,
+        key: &str,
+    ) -> Result<Option<(ETag, Arc<Manifest>)>, Fault> {
+        let purse = self.purse(op, bucket.clone());
+        let peeked = purse.peek(&op.call, key, manifest::MAX_BYTES as u64).await;
+        match peeked.map_err(|error| fault_of(error, "its manifest"))? {
+            Some((object, bytes)) => Ok(Some((object.etag, Arc::new(Manifest::parse(&bytes)?)))),
+            None => Ok(None),
+        }
+    }
+
+    /// The manifest that is published in the bucket of `mount` itself, asked for once for all that
+    /// may answer from the same one.
+    async fn published(
+        &self,
+        op: &Op,
+        mount: usize,
+    ) -> Result<Option<(ETag, Arc<Manifest>)>, Fault> {
+        let mut published = self.0.indexes.mounts[mount].published.lock().await;
+        if !self.is_fresh(op, published.asked) {
+            let now = self.0.platform.monotonic();
+            let key = format!("{RESERVED}{}", manifest::NAME);
+            let found = self.fetch_manifest(op, self.bucket(mount), &key).await?;
+            *published = Published { asked: Some(now), found };
+        }
+        Ok(published.found.clone())
+    }
+
+    /// The keys of the index that is published in the bucket of `mount` itself. Only a manifest
+    /// that holds tells which they are: without one nothing is hidden.
+    pub(super) async fn reserved(&self, op: &Op, mount: usize) -> HashSet<String> {
+        match self.published(op, mount).await {
+            Ok(Some((_, manifest))) => {
+                let names = manifest.segments.iter().map(|segment| segment.file.name.as_str());
+                names.chain([manifest::NAME]).map(|name| format!("{RESERVED}{name}")).collect()
+            }
+            Ok(None) => HashSet::new(),
+            Err(fault) => {
+                op.note(format!("what lies under {RESERVED} is shown: {}", fault.detail()));
+                HashSet::new()
+            }
+        }
+    }
+
+    /// Forgets what is open: a file of it was gone, or damaged. The next question looks anew.
+    pub(crate) fn forget_index(&self, mount: usize) {
+        *self.0.indexes.mounts[mount].kept() = Kept::default();
+    }
+
+    /// The index at one place: the one that is open if it is still that one.
+    async fn open_at(
+        &self,
+        op: &Op,
+        mount: usize,
+        place: usize,
+        opened: Option<&Arc<Opened>>,
+    ) -> Result<Option<Arc<Opened>>, Fault> {
+        let same = |version: &Version| {
+            opened.filter(|opened| opened.place == place && opened.version == *version)
+        };
+        match &self.0.indexes.mounts[mount].places[place] {
+            #[cfg(feature = "build")]
+            Place::Directory(dir) => {
+                let store = r2vfs_index::store::Store::at(dir);
+                let version = match store.manifest() {
+                    Ok(manifest) => Version::of(&manifest),
+                    Err(fault) if fault.kind() == FaultKind::Missing => return Ok(None),
+                    Err(fault) => return Err(fault),
+                };
+                if let Some(opened) = same(&version) {
+                    return Ok(Some(opened.clone()));
+                }
+                let index = store.open()?;
+                let origin = self.bucket(mount).id().to_string();
+                if index.manifest().origin.as_ref().is_some_and(|of| *of != origin) {
+                    let foreign = "it belongs to another bucket";
+                    return Err(Fault::new(FaultKind::Foreign, foreign));
+                }
+                // A commit may have come between.
+                let version = Version::of(index.manifest());
+                Ok(Some(Arc::new(Opened { index, version, place })))
+            }
+            Place::Bucket { bucket, prefix } => {
+                let found = match *prefix {
+                    RESERVED => self.published(op, mount).await?,
+                    _ => self.fetch_manifest(op, bucket, manifest::NAME).await?,
+                };
+                let Some((etag, manifest)) = found else { return Ok(None) };
+                let version = Version::ETag(etag);
+                if let Some(opened) = same(&version) {
+                    return Ok(Some(opened.clone()));
+                }
+                let source = Arc::new(self.source(op, bucket.clone(), prefix));
+                let index = Index::open(source, Manifest::clone(&manifest)).await?;
+                Ok(Some(Arc::new(Opened { index, version, place })))
+            }
+        }
+    }
+
+    fn source(&self, op: &Op, bucket: Arc<dyn Bucket>, prefix: &'static str) -> BucketSource {
+        let bucket = self.purse(op, bucket);
+        BucketSource { bucket, cache: self.0.cache.clone(), op: op.clone(), prefix }
+    }
+
+    /// `opened` with everything that it reads from now on paid by `op`.
+    fn view(&self, op: &Op, mount: usize, opened: Arc<Opened>) -> IndexView {
+        let index = match &self.0.indexes.mounts[mount].places[opened.place] {
+            Place::Bucket { bucket, prefix } => {
+                let source: Arc<dyn Source> = Arc::new(self.source(op, bucket.clone(), prefix));
+                // Only what opening has ruled out can fail; then the index pays for itself.
+                opened.index.through(&source).unwrap_or_else(|_| opened.index.clone())
+            }
+            #[cfg(feature = "build")]
+            Place::Directory(_) => opened.index.clone(),
+        };
+        IndexView { opened, index }
+    }
+
+    /// Takes the listing that an index was built from for one of the tree's own, as old as it is.
+    pub(crate) fn adopt_listing(&self, mount: usize, view: &IndexView) {
+        let listed_at = view.manifest().listed_at;
+        let mut builder = SnapshotBuilder::new();
+        for (_, doc) in view.index.live() {
+            builder.push(Object {
+                key: doc.key,
+                size: doc.size,
+                etag: ETag(doc.etag.into()),
+                modified: doc.modified,
+                archived: doc.state.has(State::ARCHIVED),
+            });
+        }
+        let age = u64::try_from(self.now_ms() - listed_at).unwrap_or(u64::MAX);
+        let began = self.0.platform.monotonic().saturating_sub(Duration::from_millis(age));
+        self.keep(mount, began, Arc::new(builder.finish(String::new(), listed_at)));
+    }
+}
+
+/// Files of an index in a bucket, read through the cache.
+#[derive(Debug)]
+struct BucketSource {
+    bucket: Arc<dyn Bucket>,
+    cache: Cache,
+    op: Op,
+    prefix: &'static str,
+}
+
+impl BucketSource {
+    async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, Fault> {
+        let mut starts = Vec::new();
+        let mut at = range.start;
+        while at < range.end {
+            let end = range.end.min(at + MAX_GET);
+            starts.push(at..end);
+            at = end;
+        }
+        let parts = starts
+            .into_iter()
+            .map(|part| self.cache.range(&self.bucket, &self.op.call, object, part, Use::Read));
+        let blocks = try_join_all(parts).await.map_err(|error| fault_of(error, "a file of it"))?;
+        let mut chunks: Vec<Bytes> = blocks.into_iter().flat_map(|blocks| blocks.chunks).collect();
+        if let [_] = chunks.as_slice() {
+            return Ok(chunks.pop().unwrap_or_default());
+        }
+        Ok(chunks.concat().into())
+    }
+}
+
+impl Source for BucketSource {
+    fn read<'a>(
+        &'a self,
+        file: &'a FileRef,
+        ranges: &'a [Range<u64>],
+    ) -> BoxFuture<'a, Result<Vec<Bytes>, Fault>> {
+        Box::pin(async move {
+            let Some(etag) = &file.etag else {
+                let detail = "its manifest does not say which version of a file it names";
+                return Err(Fault::new(FaultKind::Damaged, detail));
+            };
+            let object = Object {
+                key: format!("{}{}", self.prefix, file.name),
+                size: file.bytes,
+                etag: ETag(etag.as_str().into()),
+                modified: None,
+                archived: false,
+            };
+            try_join_all(ranges.iter().map(|range| self.range(&object, range.clone()))).await
+        })
+    }
+}
+
+/// A failed read of the index's own files, without the error of the bucket being lost.
+fn fault_of(error: Error, what: &str) -> Fault {
+    let kind = match error.kind() {
+        Kind::NotFound | Kind::Changed => FaultKind::Missing,
+        _ => FaultKind::Io,
+    };
+    let detail = match kind {
+        FaultKind::Missing => format!("{what} is not there any more"),
+        _ => format!("{what} cannot be read: {}", error.message()),
+    };
+    Fault::new(kind, detail).because(error)
+}
+
+/// The end of an operation's time or budget, where that is what a fault comes from: it ends the
+/// operation and not only the use of the index.
+pub(crate) fn ends_the_operation(fault: &Fault) -> Option<Error> {
+    let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
+    matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled).then(|| error.clone())
+}
