@@ -204,13 +204,31 @@ fn tools_take_and_give_json() {
     assert_eq!(none.code, Some(1), "{none}");
     world.run(&["tool", "wrote", "{}"]).fails(&["\"wrote\"", "next: "]);
     world.run(&["tool", "read", "{\"path\"}"]).fails(&["not JSON", "next: "]);
-    world.run(&["tool", "read", r#"{"pth":"/a.md"}"#]).fails(&["pth"]);
+    world.run(&["tool", "read", r#"{"pth":"/a.md"}"#]).fails(&["`pth`", "did you mean `path`?"]);
+    let text = world.run(&["tool", "--text", "read", r#"{"path":"/docs/en/faq.md","limit":1}"#]);
+    assert!(text.out.starts_with(b"     1\tquestion\n[lines 1-1"), "{text}");
+    let asked = world.run(&["tool", "glob", r#"{"pattern":"*.pdf","format":"text"}"#]);
+    assert!(asked.out.starts_with(b"[no file matches \"*.pdf\" among the "), "{asked}");
+    assert_eq!(asked.code, Some(1), "{asked}");
+    let dry = world.run(&["tool", "grep", r#"{"pattern":"x","dry_run":true}"#]);
+    assert_eq!(dry.code, Some(0), "{dry}");
     let long = world.beside("arguments.json");
     let arguments = format!("{{\"path\":\"/a.md\"}}{}", " ".repeat(1 << 20));
     std::fs::write(&long, arguments).expect("a file");
     let mut command = world.command(["tool", "read", "-"]);
     command.stdin(std::fs::File::open(&long).expect("a file"));
     Ran::of(&mut command).fails(&["longer than 1 MiB", "next: "]);
+}
+
+#[test]
+fn the_table_of_tools_needs_no_bucket() {
+    let world = articles();
+    let listed = Ran::of(world.command(["tool"]).env_remove("R2VFS_BUCKET"));
+    assert!(listed.out.starts_with(b"list: ") && listed.code == Some(0), "{listed}");
+    let json = Ran::of(world.command(["tool", "--schemas"]).env_remove("R2VFS_BUCKET"));
+    let tools: Value = serde_json::from_slice(&json.out).expect("JSON");
+    assert_eq!(tools.as_array().map(Vec::len), Some(6), "{json}");
+    assert_eq!(tools[4]["inputSchema"]["required"][0], "pattern", "{json}");
 }
 
 #[test]

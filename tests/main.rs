@@ -6,6 +6,8 @@
 mod cli;
 mod contract;
 mod faults;
+#[cfg(feature = "cli")]
+mod indexed;
 #[cfg(feature = "build")]
 mod indexing;
 mod listing;
@@ -18,6 +20,7 @@ mod requests;
 mod scan;
 mod search;
 mod semantics;
+mod toolset;
 mod tree;
 mod workload;
 // Not every helper is needed by every build of the tests.

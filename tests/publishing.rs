@@ -36,9 +36,13 @@ fn publisher(world: &World, prefix: &str) -> Publisher {
 
 /// A publisher on the loopback server whose clock is fast.
 fn on(server: &TestServer) -> Publisher {
+    at_pace(server, &hurried(20))
+}
+
+fn at_pace(server: &TestServer, platform: &Platform) -> Publisher {
     let location = Location::parse(&server.location("")).expect("a location");
     let settings = settings_of(&server.url());
-    Publisher::open(&location, &settings, &Permits::new(8), &hurried(20)).expect("opens")
+    Publisher::open(&location, &settings, &Permits::new(8), platform).expect("opens")
 }
 
 fn done(outcome: Outcome) -> ETag {
@@ -359,9 +363,10 @@ async fn a_server_that_ignores_or_refuses_conditions_is_found_out() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_upload_survives_what_passes_and_is_given_up_otherwise() {
     let server = TestServer::start().await;
-    let publisher = on(&server);
+    // Megabytes take their time on a busy machine.
+    let publisher = at_pace(&server, &Platform::tokio());
     let dir = TempDir::new().expect("a folder");
-    let (path, content) = file(&dir, 20 << 20);
+    let (path, content) = file(&dir, 17 << 20);
     let there = || {
         let object = server.store().get(format!("{RESERVED}{SEGMENT}"));
         object.map(|object| object.content.slice(0..object.content.len()).to_vec())

@@ -1,11 +1,8 @@
 //! 60 greps and 40 globs over real documentation, with the answers of ripgrep and globset, over
 //! both kinds of bucket.
 
-use std::sync::Arc;
-
 use r2vfs::{
-    bucket::Bucket,
-    sandbox::GlobArgs,
+    sandbox::{GlobArgs, VirtualSandbox},
     search::{Binary, Case, Encoding},
 };
 use serde::Deserialize;
@@ -13,7 +10,7 @@ use sha2::{Digest, Sha256};
 
 use crate::support::{
     TestServer,
-    kit::{dir_bucket, otel, request, s3_bucket, sandbox, scan, shared},
+    kit::{dir_bucket, otel, request, sandbox, scan, served, shared},
 };
 
 #[derive(Deserialize)]
@@ -54,8 +51,29 @@ fn digest(mut strings: Vec<String>) -> String {
     hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-async fn check(bucket: Arc<dyn Bucket>, files: usize) {
-    let sandbox = sandbox(bucket);
+/// What the greps of the workload with a literal cost: objects searched and objects that matched.
+#[derive(Debug, Default)]
+pub(crate) struct Spent {
+    pub(crate) searched: Vec<(u64, u64)>,
+}
+
+impl Spent {
+    /// The median of objects searched for each that matched.
+    pub(crate) fn median(&self) -> f64 {
+        let mut ratios: Vec<f64> = self
+            .searched
+            .iter()
+            .map(|&(searched, matched)| searched as f64 / matched.max(1) as f64)
+            .collect();
+        ratios.sort_by(f64::total_cmp);
+        ratios.get(ratios.len() / 2).copied().unwrap_or(f64::NAN)
+    }
+}
+
+/// All greps and globs of the workload over `sandbox`, whose bucket holds the corpus and nothing
+/// else. With an index not all objects need to be searched.
+pub(crate) async fn check(sandbox: &VirtualSandbox, files: usize, indexed: bool) -> Spent {
+    let mut spent = Spent::default();
     let text = std::fs::read(shared("workloads/otel/queries.json").expect("the workload"));
     let greps: Workload<Query> =
         serde_json::from_slice(&text.expect("readable")).expect("the form that is described");
@@ -72,9 +90,15 @@ async fn check(bucket: Arc<dyn Bucket>, files: usize) {
         request.search.multiline = query.multiline;
         request.search.binary = Binary::Text;
         request.search.encoding = Encoding::None;
-        let scanned = scan(&sandbox, request).await;
+        let scanned = scan(sandbox, request).await;
         assert!(scanned.envelope.complete, "{}: {:?}", query.id, scanned.envelope);
-        assert_eq!(scanned.envelope.searched as usize, files, "{}", query.id);
+        assert_eq!(scanned.envelope.listed as usize, files, "{}", query.id);
+        if !indexed {
+            assert_eq!(scanned.envelope.searched as usize, files, "{}", query.id);
+        } else if scanned.envelope.index.is_some_and(|index| index.narrowed) {
+            let matched = scanned.envelope.matched;
+            spent.searched.push((scanned.envelope.searched, matched));
+        }
         let mut lines = Vec::new();
         for (path, hit) in &scanned.hits {
             // A match over several lines is one hit; the workload counts each of its lines.
@@ -116,12 +140,13 @@ async fn check(bucket: Arc<dyn Bucket>, files: usize) {
         }
     }
     assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
+    spent
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn from_a_directory() {
     let Some(root) = otel() else { return };
-    check(dir_bucket(&root), 1812).await;
+    check(&sandbox(dir_bucket(&root)), 1812, false).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -129,5 +154,5 @@ async fn from_the_s3_server() {
     let Some(root) = otel() else { return };
     let server = TestServer::start().await;
     assert_eq!(server.store().load(&root).expect("readable"), 1812);
-    check(s3_bucket(&server, &server.location("")), 1812).await;
+    check(&served(&server), 1812, false).await;
 }

@@ -4,6 +4,8 @@
 //! its default tokenizer, committed to a directory on disk. Prints the bytes read, the bytes
 //! written and the seconds.
 
+#![allow(clippy::disallowed_methods, reason = "a program of its own, which measures")]
+
 use std::{
     error::Error,
     fs,

@@ -127,12 +127,9 @@ fn weights(sets: &[String]) -> Result<Weights> {
             "k1" => weights.k1 = value,
             "b" => weights.b = value,
             "title" => weights.title = value,
-            "heading" => weights.heading = value,
             "path" => weights.path = value,
-            "section" => weights.section = value,
             "proximity" => weights.proximity = value,
-            "coverage" => weights.coverage = value,
-            "language" => weights.language = value,
+            "window" => weights.window = value as u32,
             _ => return Err(format!("no weight is named {name}").into()),
         }
     }

@@ -21,11 +21,7 @@ use crate::{
 const NEAR: u64 = 256 << 10;
 
 /// Blocks of text further apart than this are never read as one, however many reads that takes.
-const FAR: u64 = 2 << 20;
-
-/// Reads of one file for the text of a few documents: with those that come before it (manifest,
-/// opening, dictionary, posting lists) a selective grep stays at twelve.
-const READS: usize = 6;
+const FAR: u64 = 4 << 20;
 
 impl Index {
     /// The documents of each segment, in the order of [`Index::segments`], in which `query` may
@@ -43,14 +39,15 @@ impl Index {
         side_by_side(asked.collect()).await
     }
 
-    /// Brings the packed text of `docs` into memory in one round of few reads. What is not in a
-    /// pack is passed over.
+    /// Brings the packed text of `docs` into memory in one round of about `reads` reads a segment,
+    /// each over what lies between as well where that is not too much. What is not in a pack is
+    /// passed over.
     ///
     /// # Errors
     /// What reading fails with; [`FaultKind::Damaged`](crate::FaultKind::Damaged).
-    pub async fn warm(&self, docs: &[DocRef]) -> Result<Held> {
+    pub async fn warm(&self, docs: &[DocRef], reads: usize) -> Result<Held> {
         let mut held = Held::default();
-        let mut reads: Vec<BoxFuture<'_, Result<Held>>> = Vec::new();
+        let mut fetches: Vec<BoxFuture<'_, Result<Held>>> = Vec::new();
         for (number, segment) in (0..).zip(self.segments()) {
             let Some(pack) = segment.pack() else { continue };
             let places: Vec<Place> = docs
@@ -59,11 +56,11 @@ impl Index {
                 .filter_map(|at| segment.docs().get(at.doc)?.place)
                 .collect();
             let wanted = pack.wanted(&places)?;
-            let gap = gap(&wanted);
-            reads.push(Box::pin(async move { fetch(&wanted, gap).await }));
+            let gap = gap(&wanted, reads);
+            fetches.push(Box::pin(async move { fetch(&wanted, gap).await }));
         }
-        for read in side_by_side(reads).await? {
-            held.extend(read);
+        for fetched in side_by_side(fetches).await? {
+            held.extend(fetched);
         }
         Ok(held)
     }
@@ -85,8 +82,8 @@ impl Index {
     }
 }
 
-/// Over how many bytes ranges are joined so that about [`READS`] remain.
-fn gap(wanted: &[(Part, Range<u64>)]) -> u64 {
+/// Over how many bytes ranges are joined so that about `reads` remain.
+fn gap(wanted: &[(Part, Range<u64>)], reads: usize) -> u64 {
     let mut ranges: Vec<&Range<u64>> = wanted.iter().map(|(_, range)| range).collect();
     ranges.sort_unstable_by_key(|range| range.start);
     let mut end = 0;
@@ -98,7 +95,7 @@ fn gap(wanted: &[(Part, Range<u64>)]) -> u64 {
         end = end.max(range.end);
     }
     gaps.sort_unstable_by(|a, b| b.cmp(a));
-    // All gaps but the widest READS - 1 are bridged.
-    let bridged = gaps.get(READS - 1).copied().unwrap_or(0);
+    // All gaps but the widest are bridged.
+    let bridged = gaps.get(reads.saturating_sub(1)).copied().unwrap_or(0);
     bridged.clamp(NEAR, FAR)
 }

@@ -130,7 +130,7 @@ impl Verified {
         self.extractor.feed(&text[..nul.unwrap_or(text.len())]);
         let print = match self.extractor.finish() {
             Grams::Dense => Print::Dense,
-            Grams::Distinct(grams) => grams.iter().fold(NOTHING, |print, gram| print.with(*gram)),
+            Grams::Distinct(grams) => grams.keys().fold(NOTHING, |print, gram| print.with(gram)),
         };
         let prints = self.prints.get(at.segment as usize);
         let written = prints.and_then(|prints| prints.get(at.doc as usize)).copied();

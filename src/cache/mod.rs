@@ -185,6 +185,14 @@ impl Cache {
         Ok(Blocks { headers, chunks })
     }
 
+    /// What the bucket said about a version when its first bytes were got, if memory still has
+    /// them.
+    pub(crate) fn headers(&self, bucket: &dyn Bucket, object: &Object) -> Option<Arc<Headers>> {
+        let version = Arc::new(Version::of(bucket.id(), object));
+        let block = self.inner.memory().get(&BlockKey { version, block: 0 }, Use::Scan)?;
+        Some(block.headers)
+    }
+
     /// Writes to disk what waits for it. Dropping the last clone does the same, in place. A disk
     /// that cannot be written is a [`notice`](Self::notice) and no error, for no reader needs it.
     pub async fn flush(&self) {

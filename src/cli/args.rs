@@ -85,7 +85,7 @@ pub(super) enum Command {
     Index(index::Index),
     /// Check endpoint, credentials, permissions and clock, and say what is wrong
     Doctor(With<Doctor>),
-    /// Run one tool with JSON arguments and print its JSON answer
+    /// Run one tool with JSON arguments, as an agent does, and print its answer
     Tool(With<Tool>),
     /// Print a completion script for a shell
     Completions(Completions),
@@ -276,7 +276,7 @@ pub(super) struct Glob {
     pub path: Option<String>,
 }
 
-#[derive(Debug, ClapArgs)]
+#[derive(Clone, Debug, ClapArgs)]
 pub(super) struct Search {
     /// The question, as a person asks it; `"a phrase"`, `-word`, `title:word` and `path:word` too
     #[arg(required_unless_present = "batch")]
@@ -307,11 +307,17 @@ pub(super) struct Doctor {}
 
 #[derive(Debug, ClapArgs)]
 pub(super) struct Tool {
-    /// The tool's name: list, stat, read, glob or grep
-    pub name: String,
+    /// The tool's name; without one, the tools are listed with what they take
+    pub name: Option<String>,
     /// Its arguments as a JSON object; `-` reads them from standard input
     #[arg(value_name = "JSON", default_value = "{}")]
     pub arguments: String,
+    /// Print the text that a model reads instead of JSON
+    #[arg(long)]
+    pub text: bool,
+    /// List the tools as JSON, as the Model Context Protocol does
+    #[arg(long, conflicts_with = "name")]
+    pub schemas: bool,
 }
 
 #[derive(Debug, ClapArgs)]

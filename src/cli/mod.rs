@@ -42,6 +42,9 @@ pub fn main() -> ExitCode {
         Command::Man => command::man::page(&mut out),
         Command::Grep(with) if with.own.type_list => command::grep::types(&mut out),
         Command::Search(with) if with.own.corpus.is_some() => command::search::corpus(&with.own),
+        Command::Tool(with) if with.own.name.is_none() => {
+            command::tool::table(&mut out, with.own.schemas)
+        }
         command => run::run(&common, command, &mut out),
     };
     match done {

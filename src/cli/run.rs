@@ -116,8 +116,24 @@ impl Ready {
         if matches!(&self, Self::Other(command) if matches!(**command, Command::Doctor(_))) {
             return command::doctor::run(options, &permits, &platform, out).await;
         }
-        let sandbox = sandbox(options, &permits, &platform)?;
-        let done = Box::pin(self.dispatch(&sandbox, options, out)).await;
+        let search = match &self {
+            Self::Other(command) => match &**command {
+                Command::Search(with) => Some(with.own.clone()),
+                _ => None,
+            },
+            Self::Grep(_) => None,
+        };
+        let mut sandbox = self::sandbox(options, &permits, &platform)?;
+        let mut done = Box::pin(self.dispatch(&sandbox, options, out)).await;
+        if let (Some(search), Err(Stop::Failed(error))) = (search, &done)
+            && error.kind() == Kind::NoIndex
+            && matches!(options.index.places, IndexPlaces::Auto)
+            && options.index.dir.is_some()
+        {
+            Box::pin(command::index::on_the_spot(options, &permits, &platform)).await?;
+            sandbox = self::sandbox(options, &permits, &platform)?;
+            done = Box::pin(command::search::run(&sandbox, options, search, out)).await;
+        }
         // What was fetched is worth keeping even for a command that failed; a cache that cannot
         // be written only costs the next run its time.
         sandbox.vfs().cache().flush().await;
@@ -159,9 +175,7 @@ impl Ready {
                 | Command::Index(_)
                 | Command::Doctor(_)
                 | Command::Completions(_)
-                | Command::Man => {
-                    Box::pin(std::future::ready(Ok(Exit::Match)))
-                }
+                | Command::Man => Box::pin(std::future::ready(Ok(Exit::Match))),
             },
         }
     }

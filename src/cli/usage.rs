@@ -15,7 +15,7 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("cat", &["get", "cp", "download", "print", "show", "zcat", "type"]),
     ("read", &["head", "tail", "less", "more", "view", "open"]),
     ("glob", &["find", "fd", "files", "locate"]),
-    ("grep", &["rg", "search", "egrep", "fgrep", "ag", "ack", "zgrep"]),
+    ("grep", &["rg", "egrep", "fgrep", "ag", "ack", "zgrep"]),
     ("doctor", &["check", "ping", "test", "verify"]),
     ("completions", &["completion", "complete"]),
     ("--help", &["help"]),

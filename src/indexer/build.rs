@@ -32,7 +32,7 @@ use crate::{
     vfs::{Haystack, from_io},
 };
 
-/// Objects in a row that may fail: more are no coincidence, and each costs retries.
+/// Gets in a row that may fail: more are no coincidence, and each costs retries.
 const IN_A_ROW: u64 = 64;
 
 /// What is read at a time of an object that is too long to be held.
@@ -96,32 +96,31 @@ impl Builder {
         if changed {
             self.findings.moved();
         }
-        let mut failures = 0;
         let content = match got {
-            Got::Bytes { haystack, decoded } => match content(*haystack, decoded, object.size) {
-                Ok(content) => content,
-                Err(error) if ends_everything(error.kind()) => return Err(error),
-                Err(error) => {
-                    failures = self.findings.unread(&path, &error);
-                    NewContent::Unreadable
+            Got::Bytes { haystack, decoded } => {
+                self.findings.read();
+                match content(*haystack, decoded, object.size) {
+                    Ok(content) => content,
+                    Err(error) if ends_everything(error.kind()) => return Err(error),
+                    Err(error) => {
+                        self.findings.unread(&path, &error);
+                        NewContent::Unreadable
+                    }
                 }
-            },
+            }
             Got::Archived => {
                 self.findings.archived();
                 NewContent::Archived
             }
             Got::Gone => NewContent::Gone,
             Got::Failed(error) => {
-                failures = self.findings.unread(&path, &error);
-                if failures > IN_A_ROW {
+                self.findings.unread(&path, &error);
+                if self.findings.failed() > IN_A_ROW {
                     return Err(error);
                 }
                 NewContent::Unreadable
             }
         };
-        if failures == 0 {
-            self.findings.read();
-        }
         let open = match open {
             Some(open) => open,
             None => {

@@ -112,15 +112,15 @@ pub fn read_changes(mut from: impl BufRead) -> Result<Vec<Change>> {
     Ok(changes)
 }
 
+/// A key, and the ETag that is said to be its newest.
+type Named = (String, Option<String>);
+
 /// The keys of a mount that `changes` name, each once in rising order, with the version that all of
 /// its notifications say was written; and how many changes are about something else.
 ///
 /// # Errors
 /// [`Kind::InvalidPath`] for a path that is not canonical or is a directory's.
-pub(super) fn keys(
-    changes: &[Change],
-    target: &Target,
-) -> Result<(Vec<(String, Option<String>)>, u64)> {
+pub(super) fn keys(changes: &[Change], target: &Target) -> Result<(Vec<Named>, u64)> {
     let mut keys: BTreeMap<String, Option<String>> = BTreeMap::new();
     let mut foreign = 0;
     let point = target.mount.point.trim_end_matches('/');

@@ -5,7 +5,9 @@
 //! segment, and otherwise neighbours of about the same size are joined once there are too many, so
 //! that a document is rewritten about as often as the index doubles.
 //!
-//! Only neighbours can be joined: a newer segment shadows the keys of those before it.
+//! Only neighbours can be joined: a newer segment shadows the keys of those before it. Segments of
+//! different shares of the keys stay apart until everything is to become one, so that each machine
+//! can replace its own.
 
 use std::ops::Range;
 
@@ -28,6 +30,8 @@ pub(super) struct Weight {
     pub(super) text: u64,
     /// Documents, dead ones included.
     pub(super) docs: u64,
+    /// The share of the keys that it was built of.
+    pub(super) shard: Option<(u32, u32)>,
 }
 
 impl Weight {
@@ -39,12 +43,27 @@ impl Weight {
 /// The neighbours to join next, or `None`. `live` is how many documents the index has; `built`
 /// says that a build ends here, `one` that everything is to become one segment.
 pub(super) fn next(segments: &[Weight], live: u64, built: bool, one: bool) -> Option<Range<usize>> {
-    let count = segments.len();
     let docs: u64 = segments.iter().map(|segment| segment.docs).sum();
     let dead = docs.saturating_sub(live);
-    if one && (count > 1 || dead > 0) {
+    if one && (segments.len() > 1 || dead > 0) {
         return Some(window(segments, AT_ONCE));
     }
+    let mut start = 0;
+    for run in segments.chunk_by(|a, b| a.shard == b.shard) {
+        // How many are dead is known of all segments together only.
+        let alone = run.len() == segments.len();
+        if let Some(found) = within(run, if alone { dead } else { 0 }, built) {
+            return Some(start + found.start..start + found.end);
+        }
+        start += run.len();
+    }
+    None
+}
+
+/// The same among segments of one share.
+fn within(segments: &[Weight], dead: u64, built: bool) -> Option<Range<usize>> {
+    let count = segments.len();
+    let docs: u64 = segments.iter().map(|segment| segment.docs).sum();
     if dead * 100 > docs * DEAD {
         return Some(window(segments, AT_ONCE));
     }
@@ -80,13 +99,13 @@ mod tests {
             let docs = segments[range.clone()].iter().map(|s| s.docs).sum();
             written += text;
             let docs = if whole { live } else { docs };
-            segments.splice(range, [Weight { text, docs }]);
+            segments.splice(range, [Weight { text, docs, shard: None }]);
         }
         panic!("it never ends: {segments:?}");
     }
 
     fn even(count: usize, text: u64) -> Vec<Weight> {
-        vec![Weight { text, docs: 100 }; count]
+        vec![Weight { text, docs: 100, shard: None }; count]
     }
 
     #[test]
@@ -100,7 +119,7 @@ mod tests {
 
     #[test]
     fn an_update_of_a_large_index_rewrites_little() {
-        let mut segments = vec![Weight { text: 10 << 30, docs: 1_000_000 }];
+        let mut segments = vec![Weight { text: 10 << 30, docs: 1_000_000, shard: None }];
         segments.extend(even(8, 1 << 20));
         let (left, written) = joined(segments, 1_000_700, false, false);
         assert!(left.len() <= MANY && written <= 8 << 20, "{left:?}, {written}");
@@ -109,11 +128,20 @@ mod tests {
 
     #[test]
     fn dead_documents_are_dropped() {
-        let one = [Weight { text: 1 << 30, docs: 100 }];
+        let one = [Weight { text: 1 << 30, docs: 100, shard: None }];
         assert_eq!(next(&one, 70, false, false), None);
         assert_eq!(next(&one, 69, false, false), Some(0..1));
         assert_eq!(next(&one, 99, false, true), Some(0..1));
         assert_eq!(next(&one, 100, false, true), None);
         assert_eq!(next(&[], 0, true, true), None);
+    }
+
+    #[test]
+    fn shares_stay_apart_until_everything_becomes_one() {
+        let of = |share| Weight { text: 1 << 20, docs: 10, shard: Some((share, 3)) };
+        let segments = [of(1), of(2), of(2), of(3), of(3), of(3)];
+        assert_eq!(next(&segments, 60, true, false), Some(1..3));
+        assert_eq!(next(&[of(1), of(2), of(3)], 30, true, false), None);
+        assert_eq!(next(&segments, 60, false, true), Some(0..6));
     }
 }

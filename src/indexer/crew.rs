@@ -17,6 +17,7 @@ use super::{
     job::{Job, lock},
     plan::{Batches, Verdict},
     report::Report,
+    shard::Shard,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -52,23 +53,32 @@ pub(super) struct Crew<'j> {
     running: FuturesUnordered<Task<Result<()>>>,
 }
 
+/// What one builder takes beside its text: the table of its n-grams, and as much again while it
+/// ends a segment (the example `segment_figures` of the index measures it).
+const A_BUILDER: u64 = 64 << 20;
+
 impl<'j> Crew<'j> {
     pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
-        let builders = job.platform.parallelism();
         let memory = job.options.memory;
+        let most = usize::try_from(memory / A_BUILDER).unwrap_or(usize::MAX).max(1);
+        let builders = job.platform.parallelism().min(most);
         // One batch is fetched while each builder has its own.
         let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED) / (builders as u64 + 1);
         let builder = Builder {
             dir: job.target.dir.clone(),
             settings,
             memory: text_memory(memory, builders),
-            shard: job.options.shard,
+            shard: None,
             store: store.clone(),
             tally: job.tally.clone(),
             findings: job.findings.clone(),
         };
-        let fetcher =
-            Fetcher { vfs: job.vfs.clone(), op: job.op.clone(), halt: job.halt.clone() };
+        let fetcher = Fetcher {
+            vfs: job.vfs.clone(),
+            op: job.op.clone(),
+            halt: job.halt.clone(),
+            broken: Arc::default(),
+        };
         Self {
             job,
             store,
@@ -79,6 +89,11 @@ impl<'j> Crew<'j> {
             turns: Arc::new(Semaphore::new(builders)),
             running: FuturesUnordered::new(),
         }
+    }
+
+    /// What is taken from now on belongs to this share of the keys.
+    pub(super) fn of(&mut self, shard: Option<Shard>) {
+        self.builder.shard = shard;
     }
 
     /// One more object, and what is to be done about it.
@@ -139,7 +154,7 @@ impl<'j> Crew<'j> {
             None => Ok(false),
             Some(Some(Ok(()))) => Ok(true),
             Some(failed) => {
-                self.fetcher.halt.ask();
+                self.fetcher.broken.ask();
                 Err(failed.and_then(Result::err).unwrap_or_else(broken))
             }
         }
@@ -159,16 +174,12 @@ impl<'j> Crew<'j> {
 
     /// Writes down that these keys, in rising order, are gone, once everything else is committed:
     /// so that a tombstone never hides a document that came with it.
-    pub(super) async fn drop_gone(
-        &mut self,
-        keys: Vec<String>,
-        report: &mut Report,
-    ) -> Result<()> {
+    pub(super) async fn drop_gone(&mut self, keys: Vec<String>, report: &mut Report) -> Result<()> {
         self.end().await?;
         if keys.is_empty() || self.job.halt.asked() {
             return Ok(());
         }
-        report.gone = keys.len() as u64;
+        report.gone += keys.len() as u64;
         let Builder { dir, settings, memory, shard, .. } = self.builder.clone();
         let store = self.store.clone();
         let written = self.job.platform.blocking(move || {

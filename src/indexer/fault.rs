@@ -8,16 +8,11 @@ use crate::error::{Error, Kind};
 pub(super) fn told(fault: Fault) -> Error {
     let (kind, hint) = match fault.kind() {
         FaultKind::Missing => (Kind::NotFound, "run `r2vfs index build`"),
-        FaultKind::Damaged => {
-            (Kind::Undecodable, "run `r2vfs index drop` and `r2vfs index build` to make it anew")
-        }
-        FaultKind::Format => {
-            (Kind::Undecodable, "run `r2vfs index drop` and `r2vfs index build` to make it anew")
+        FaultKind::Damaged | FaultKind::Format => {
+            (Kind::Undecodable, "run `r2vfs index build`, which makes it anew")
         }
         FaultKind::Foreign => (Kind::Config, "name another directory with --index-dir"),
-        FaultKind::Locked => {
-            (Kind::Unavailable, "wait until the other process is done, or end it")
-        }
+        FaultKind::Locked => (Kind::Unavailable, "wait until the other process is done, or end it"),
         FaultKind::Full => (
             Kind::Io,
             "the index is as it was at its last commit: make room, or name another directory with \

@@ -1,7 +1,7 @@
 //! Fetches the objects of a batch side by side and hands them on in key order.
 //!
 //! A builder that fetches what it adds next waits a round trip for each object; one that fetches
-//! as they come gets them in any order, and segments need theirs. [`pump`] keeps many gets under
+//! as they come gets them in any order, and segments need theirs. [`Fetcher`] keeps many gets under
 //! way, hands results on in order, and marks where a segment has to end so that a slow network
 //! loses seconds and not minutes of work when the process dies.
 
@@ -71,7 +71,10 @@ pub(super) enum Item {
 pub(super) struct Fetcher {
     pub(super) vfs: Vfs,
     pub(super) op: Op,
+    /// Asked from outside.
     pub(super) halt: Arc<Halt>,
+    /// Asked by whatever ends the job with an error.
+    pub(super) broken: Arc<Halt>,
 }
 
 impl Fetcher {
@@ -80,12 +83,13 @@ impl Fetcher {
     pub(super) async fn pump(self, batch: Vec<Entry>, items: mpsc::UnboundedSender<Item>) {
         let fetches = stream::iter(batch).map(|entry| self.fetch(entry)).buffered(SIDE_BY_SIDE);
         let mut fetches = pin!(fetches);
-        let mut halt = pin!(self.halt.wait());
+        let (halt, broken) = (pin!(self.halt.wait()), pin!(self.broken.wait()));
+        let mut halt = select(halt, broken);
         let platform = self.vfs.platform().clone();
         let mut due = pin!(platform.sleep(COMMIT_EVERY));
         let mut uncommitted = false;
         loop {
-            let next = select(fetches.next(), select(halt.as_mut(), due.as_mut()));
+            let next = select(fetches.next(), select(&mut halt, due.as_mut()));
             let sent = match next.await {
                 Either::Left((Some(Ok(fetched)), _)) => {
                     uncommitted = true;
@@ -126,7 +130,13 @@ impl Fetcher {
         }
     }
 
-    async fn open(&self, entry: Entry) -> Result<Fetched> {
+    async fn open(&self, mut entry: Entry) -> Result<Fetched> {
+        if !self.vfs.trusts(&entry) {
+            // The next write may leave its version as it is: what was read now would be covered
+            // for ever.
+            self.vfs.platform().sleep(SETTLED).await;
+            entry = self.vfs.look_again(&self.op, &entry).await?;
+        }
         let content = self.vfs.open(&self.op, entry, Use::Scan, MAX_GET).await?;
         let (entry, changed) = (content.entry.clone(), content.changed);
         let decoded = content.compression(false).is_some();
@@ -135,11 +145,19 @@ impl Fetcher {
     }
 }
 
+/// How long a local file must be left alone until its version can be trusted; see
+/// [`Bucket::trusts`](crate::bucket::Bucket::trusts).
+const SETTLED: std::time::Duration = std::time::Duration::from_secs(2);
+
 /// Errors that say nothing about the object they met.
 pub(super) fn ends_everything(kind: Kind) -> bool {
     matches!(
         kind,
-        Kind::Credentials | Kind::NoBucket | Kind::Config | Kind::Deadline | Kind::Budget
+        Kind::Credentials
+            | Kind::NoBucket
+            | Kind::Config
+            | Kind::Deadline
+            | Kind::Budget
             | Kind::Cancelled
     )
 }

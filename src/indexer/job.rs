@@ -25,7 +25,7 @@ use super::{
     feed::Judge,
     join::{Effort, join},
     report::{Findings, Report},
-    shard::Shard,
+    shard::{KeyRange, Shard},
     survey::Survey,
     tally::{Halt, Tally},
 };
@@ -82,31 +82,37 @@ impl Job {
         Ok(Self { target, options, platform, vfs, op, tally, halt, findings: Arc::default() })
     }
 
-    /// Compares the index with a fresh listing. Lists, and sends nothing else.
+    /// Compares the index with a fresh listing: of what a run would be about, or of the `whole`
+    /// bucket, also where the index holds only some shares of it. Lists, and sends nothing else.
     ///
     /// # Errors
     /// What listing fails with, and an index that cannot be read, unless a build would make it
     /// anew.
-    pub async fn survey(&self) -> Result<Survey> {
+    pub async fn survey(&self, whole: bool) -> Result<Survey> {
         let known = match Store::at(&self.target.dir).open() {
             Ok(index) => Some(index),
             Err(fault) if self.begins_anew(fault.kind()) => None,
             Err(fault) => return Err(told(fault)),
         };
         let mut survey = Survey::default();
-        let ranges = self.ranges(known.as_ref()).await?;
-        let mut judge = Judge::new(known.as_ref(), &ranges);
-        let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
-        while let Some(entries) = walk.next().await? {
-            for entry in entries {
-                if let Some(verdict) = judge.judge(&entry.object) {
-                    self.tally.list(1);
-                    survey.add(verdict, entry.object.size);
+        let shares = match whole {
+            true => vec![(None, KeyRange::default())],
+            false => self.shares(known.as_ref()).await?,
+        };
+        for (_, range) in shares {
+            let mut judge = Judge::new(known.as_ref(), &range);
+            let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
+            while let Some(entries) = walk.next().await? {
+                for entry in entries {
+                    if let Some(verdict) = judge.judge(&entry.object) {
+                        self.tally.list(1);
+                        survey.add(verdict, entry.object.size);
+                    }
                 }
             }
-        }
-        if let (Some(known), Some(listed)) = (&known, walk.snapshot()) {
-            judge.each_gone(known, &listed, |_| survey.gone += 1);
+            if let (Some(known), Some(listed)) = (&known, walk.snapshot()) {
+                judge.each_gone(known, &listed, |_| survey.gone += 1);
+            }
         }
         let cost = self.op.call.meter.cost();
         Ok(survey.priced(cost.list_requests))
@@ -114,8 +120,13 @@ impl Job {
 
     /// Whether an index that cannot be used for this reason is no obstacle.
     fn begins_anew(&self, kind: FaultKind) -> bool {
-        let useless = matches!(kind, FaultKind::Damaged | FaultKind::Format);
-        kind == FaultKind::Missing || self.options.build && useless
+        let useless = matches!(kind, FaultKind::Missing | FaultKind::Damaged | FaultKind::Format);
+        if useless && self.options.build {
+            return true;
+        }
+        // A lost segment is missing too, and an update of a few keys must not replace the rest.
+        let manifest = Store::at(&self.target.dir).manifest();
+        manifest.is_err_and(|fault| fault.kind() == FaultKind::Missing)
     }
 
     /// Runs to the end, or until it is asked to stop, or an error ends it; what was committed

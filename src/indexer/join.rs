@@ -46,7 +46,7 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, halt: &Halt) -> Result<(
 }
 
 fn weigh(segment: &SegmentRef) -> Weight {
-    Weight { text: segment.text_bytes, docs: segment.docs.into() }
+    Weight { text: segment.text_bytes, docs: segment.docs.into(), shard: segment.shard }
 }
 
 /// Joins all segments of an index into one. Blocks.

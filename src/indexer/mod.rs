@@ -9,7 +9,7 @@
 //!   when they are joined ([`compaction`])
 //! - [`Changes`](read_changes) and [`Shard`]: less than the whole bucket
 //! - [`Publishing`]: an index in the bucket, and its garbage
-//! - [`Job::survey`], [`standing`] and [`verify`]: what an index is worth
+//! - [`Job::survey`], [`standing()`] and [`verify()`]: what an index is worth
 //!
 //! Reached from the command line only; the sandbox knows nothing of it.
 
@@ -41,7 +41,8 @@ pub use report::{Report, Unread};
 pub use shard::Shard;
 pub use standing::{Standing, standing};
 pub use survey::Survey;
-pub use tally::{Progress, Halt, Tally};
+pub use tally::{Halt, Progress, Tally};
+pub use verify::{Proof, verify};
 
 use crate::{
     cache::{Cache, CacheOptions},

@@ -14,6 +14,8 @@ use crate::{bucket::Object, vfs::Entry};
 pub(super) struct Known {
     pub(super) key: String,
     pub(super) etag: String,
+    /// To the second, as [`r2vfs_index::Doc::is_version`] compares it.
+    pub(super) second: Option<i64>,
     /// Reading it failed, so that nothing of it is covered.
     pub(super) unread: bool,
 }
@@ -32,11 +34,12 @@ pub(super) enum Verdict {
 }
 
 impl Verdict {
-    /// About an object of version `etag`.
-    pub(super) fn of(known: Option<&Known>, etag: &str) -> Self {
+    /// About an object as it is listed.
+    pub(super) fn of(known: Option<&Known>, object: &Object) -> Self {
+        let second = object.modified.map(|ms| ms.div_euclid(1000));
         match known {
             None => Self::New,
-            Some(known) if known.etag != etag => Self::Changed,
+            Some(known) if *known.etag != *object.etag.0 || known.second != second => Self::Changed,
             Some(known) if known.unread => Self::Again,
             Some(_) => Self::Held,
         }
@@ -65,14 +68,14 @@ impl<I: Iterator<Item = Known>> Join<I> {
     ) -> Verdict {
         let key = object.key.as_str();
         if self.greatest.as_deref().is_some_and(|greatest| key <= greatest) {
-            return Verdict::of(find(key).as_ref(), &object.etag.0);
+            return Verdict::of(find(key).as_ref(), object);
         }
         let greatest = self.greatest.get_or_insert_default();
         greatest.clear();
         greatest.push_str(key);
         while self.live.next_if(|known| known.key.as_str() < key).is_some() {}
         let known = self.live.next_if(|known| known.key == key);
-        Verdict::of(known.as_ref(), &object.etag.0)
+        Verdict::of(known.as_ref(), object)
     }
 }
 
@@ -160,7 +163,7 @@ mod tests {
     }
 
     fn known(key: &str, (etag, unread): (u8, bool)) -> Known {
-        Known { key: key.into(), etag: etag.to_string(), unread }
+        Known { key: key.into(), etag: etag.to_string(), second: None, unread }
     }
 
     proptest! {

@@ -242,10 +242,8 @@ impl Publishing {
         let listed = self.publisher.list().await?;
         let remote = self.remote().await?;
         let segments = remote.iter().flat_map(|(_, there)| &there.segments);
-        let named: HashSet<&str> = segments
-            .map(|segment| segment.file.name.as_str())
-            .chain([manifest::NAME])
-            .collect();
+        let named: HashSet<&str> =
+            segments.map(|segment| segment.file.name.as_str()).chain([manifest::NAME]).collect();
         let before = self.now().saturating_sub(millis(grace));
         let garbage = listed.iter().filter(|object| !named.contains(object.key.as_str()));
         let (old, young): (Vec<_>, Vec<_>) =

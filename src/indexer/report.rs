@@ -69,7 +69,7 @@ pub struct Unread {
 pub(super) struct Findings {
     archived: AtomicU64,
     moved: AtomicU64,
-    /// Failures since an object was last read.
+    /// Gets that failed since one that did not.
     in_a_row: AtomicU64,
     unreadable: AtomicU64,
     unread: Mutex<Vec<Unread>>,
@@ -88,13 +88,17 @@ impl Findings {
         self.in_a_row.store(0, Relaxed);
     }
 
-    /// One more that cannot be read; how many that makes since the last that could.
-    pub(super) fn unread(&self, path: &str, error: &Error) -> u64 {
+    /// One more that cannot be read.
+    pub(super) fn unread(&self, path: &str, error: &Error) {
         self.unreadable.fetch_add(1, Relaxed);
         let mut unread = self.lock();
         if unread.len() < NAMED {
             unread.push(Unread { path: path.to_owned(), why: error.message().to_owned() });
         }
+    }
+
+    /// One more get has failed; how many that makes since the last that did not.
+    pub(super) fn failed(&self) -> u64 {
         self.in_a_row.fetch_add(1, Relaxed) + 1
     }
 

@@ -31,12 +31,11 @@ impl Shard {
         let parsed = text.split_once('/').and_then(|(index, of)| {
             Some(Self { index: index.parse().ok()?, of: of.parse().ok()? })
         });
-        parsed.filter(|shard| (1..=shard.of.min(MAX_SHARDS)).contains(&shard.index)).ok_or_else(
-            || {
-                Error::new(Kind::InvalidArgument, format!("`{text}` is no share of the keys"))
-                    .hint("write I/N with I from 1 to N, as in 2/3")
-            },
-        )
+        let sound = |shard: &Self| shard.of <= MAX_SHARDS && (1..=shard.of).contains(&shard.index);
+        parsed.filter(sound).ok_or_else(|| {
+            Error::new(Kind::InvalidArgument, format!("`{text}` is no share of the keys"))
+                .hint(format!("write I/N with I from 1 to N and N at most {MAX_SHARDS}, as in 2/3"))
+        })
     }
 
     /// The keys of this share of what is listed as `(key, bytes)` in key order. `listed` is gone

@@ -52,9 +52,8 @@ pub async fn verify(
 ) -> Result<Proof> {
     let index = Store::at(&target.dir).open().map_err(told)?;
     let of = index.clone();
-    let work = platform.blocking(move || {
-        at_once(async { Ok(r2vfs_index::verify::verify(&of, |_| {}).await) })
-    });
+    let work = platform
+        .blocking(move || at_once(async { Ok(r2vfs_index::verify::verify(&of, |_| {}).await) }));
     let verified = work.await.unwrap_or_else(|| {
         Err(r2vfs_index::Fault::new(FaultKind::Damaged, "reading the index broke down"))
     });
@@ -124,12 +123,10 @@ async fn text_of(vfs: &Vfs, op: &Op, entry: Entry) -> Result<Option<Vec<u8>>> {
             return Err(Error::new(Kind::TooLarge, "it is too long to be compared"));
         }
     }
-    match utf8(&bytes) {
-        None => Ok(Some(bytes)),
-        Some(mut decoder) => {
-            let mut text = Vec::new();
-            decoder.read_to_end(&mut text).map_err(from_io)?;
-            Ok(Some(text))
-        }
+    let mut text = Vec::new();
+    if let Some(mut decoder) = utf8(&bytes) {
+        decoder.read_to_end(&mut text).map_err(from_io)?;
+        return Ok(Some(text));
     }
+    Ok(Some(bytes))
 }

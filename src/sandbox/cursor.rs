@@ -1,82 +1,131 @@
 //! Where to go on.
 //!
-//! An offset into results shifts when the bucket changes. A [`Cursor`] names the last path that
-//! was given out and how much of it, and the time of the listing, so that whoever goes on in a
-//! newer listing is told.
+//! An offset into results shifts when the bucket changes. A cursor names the last path that was
+//! given out and how much of it, and the time of each mount's listing, so that whoever goes on in
+//! a newer listing is told. It is sealed: see [`Seal`](super::seal::Seal).
 
-use serde::{Deserialize, Serialize};
+use serde::Serialize;
 
-use super::{Envelope, Reason};
-use crate::error::{Error, Kind, Result};
+use super::{Envelope, Reason, VirtualSandbox, seal::Seal};
+use crate::{
+    error::{Error, Kind, Result},
+    vfs::Op,
+};
+
+/// The first byte of what a cursor of this kind holds.
+const VERSION: u8 = 1;
+
+/// The longest text that can be a cursor: the longest path twice over.
+const LONGEST: usize = 16 << 10;
 
 /// A place in the results of one query.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Cursor {
-    /// Binds it to one query: a digest of the tool and its arguments.
-    pub(super) query: u64,
     /// The last path given out.
     pub(super) path: String,
     /// Results of that path given out already.
     pub(super) skip: u64,
-    /// The listing that the results came from, milliseconds since the Unix epoch.
-    pub(super) as_of: Option<i64>,
+    /// When the listing of each mount that was used began, milliseconds since the Unix epoch.
+    listings: Vec<(usize, i64)>,
+}
+
+/// A page of a query: where it begins, and what the cursor to the next is bound to.
+#[derive(Clone, Debug)]
+pub(super) struct Page {
+    /// Where an earlier page stopped.
+    pub(super) from: Option<Cursor>,
+    seal: Seal,
+    query: [u8; 8],
 }
 
 impl Cursor {
-    /// Digest of a query; the cursor itself must not be part of it.
+    pub(super) fn at(path: impl Into<String>, skip: u64) -> Self {
+        Self { path: path.into(), skip, listings: Vec::new() }
+    }
+
+    fn to_bytes(&self, query: [u8; 8]) -> Vec<u8> {
+        let mut bytes = vec![VERSION];
+        bytes.extend_from_slice(&query);
+        push(&mut bytes, self.skip);
+        push(&mut bytes, self.listings.len() as u64);
+        for (mount, as_of) in &self.listings {
+            push(&mut bytes, *mount as u64);
+            push(&mut bytes, as_of.cast_unsigned());
+        }
+        bytes.extend_from_slice(self.path.as_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<([u8; 8], Self)> {
+        let (&VERSION, bytes) = bytes.split_first()? else { return None };
+        let (query, mut bytes) = bytes.split_first_chunk()?;
+        let skip = pull(&mut bytes)?;
+        let count = pull(&mut bytes)?;
+        let mut listings = Vec::new();
+        for _ in 0..count {
+            let mount = usize::try_from(pull(&mut bytes)?).ok()?;
+            listings.push((mount, pull(&mut bytes)?.cast_signed()));
+        }
+        let path = std::str::from_utf8(bytes).ok()?.to_owned();
+        Some((*query, Self { path, skip, listings }))
+    }
+}
+
+impl VirtualSandbox {
+    /// The page of a query that `cursor` begins, or the first. `arguments` leave out what may
+    /// differ from page to page.
     ///
     /// # Errors
-    /// [`Kind::Io`] for arguments that JSON cannot hold.
-    pub(super) fn digest(tool: &str, arguments: &impl Serialize) -> Result<u64> {
-        let arguments = serde_json::to_string(arguments).map_err(unwritable)?;
-        Ok(xxhash_rust::xxh3::xxh3_64(format!("{tool}\0{arguments}").as_bytes()))
+    /// [`Kind::InvalidArgument`] for a text that this sandbox gave to nobody, or for another query.
+    pub(super) fn page(
+        &self,
+        tool: &str,
+        arguments: &impl Serialize,
+        cursor: Option<&str>,
+    ) -> Result<Page> {
+        let arguments = serde_json::to_string(arguments).map_err(|error| {
+            Error::new(Kind::Io, "the arguments cannot be written as JSON").because(error)
+        })?;
+        let query = self.seal.query(tool, &arguments);
+        let from = cursor.map(|text| open(&self.seal, text, query)).transpose()?;
+        Ok(Page { from, seal: self.seal.clone(), query })
     }
+}
 
-    /// Opaque text: hexadecimal, so that it survives every shell and URL.
-    fn encode(&self) -> Result<String> {
-        let json = serde_json::to_vec(self).map_err(unwritable)?;
-        Ok(json.iter().map(|byte| format!("{byte:02x}")).collect())
+fn open(seal: &Seal, text: &str, query: [u8; 8]) -> Result<Cursor> {
+    let bytes = Some(text).filter(|text| text.len() <= LONGEST).and_then(|text| seal.open(text));
+    let Some((own, cursor)) = bytes.and_then(|bytes| Cursor::from_bytes(&bytes)) else {
+        return Err(Error::new(Kind::InvalidArgument, "the cursor is not one that was given out")
+            .hint("leave it out to start again"));
+    };
+    if own != query {
+        return Err(Error::new(Kind::InvalidArgument, "the cursor belongs to another query")
+            .hint("repeat the arguments of the call that gave it, or leave it out"));
     }
+    Ok(cursor)
+}
 
-    /// # Errors
-    /// [`Kind::InvalidArgument`] for text that is no cursor, or one of another query.
-    pub(super) fn decode(text: &str, query: u64) -> Result<Self> {
-        let wrong = || {
-            Error::new(Kind::InvalidArgument, "the cursor is not one that was given out")
-                .hint("leave it out to start again")
+impl Page {
+    /// Tells in `envelope` where the answer goes on: at `place` where there is more, or where it
+    /// was stopped before its end.
+    pub(super) fn tell(self, envelope: &mut Envelope, place: Option<Cursor>, op: &Op) {
+        let listings = op.listings();
+        let stale = |from: &Cursor| {
+            let kept = |(mount, as_of): &(usize, i64)| {
+                listings.iter().all(|(other, now)| other != mount || now == as_of)
+            };
+            !from.listings.iter().all(kept)
         };
-        let bytes: Option<Vec<u8>> =
-            (text.len().is_multiple_of(2) && text.is_ascii() && text.len() < 16 << 10)
-                .then(|| (0..text.len()).step_by(2))
-                .and_then(|at| at.map(|i| u8::from_str_radix(&text[i..i + 2], 16).ok()).collect());
-        let cursor: Self =
-            bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()).ok_or_else(wrong)?;
-        if cursor.query != query {
-            return Err(Error::new(Kind::InvalidArgument, "the cursor belongs to another query")
-                .hint("repeat the arguments of the call that gave it, or leave it out"));
-        }
-        Ok(cursor)
-    }
-
-    /// Tells in `envelope` where an answer that began at `earlier` goes on: at `place` where there
-    /// is more, or where it was stopped before its end.
-    pub(super) fn tell(
-        envelope: &mut Envelope,
-        (earlier, place): (Option<Self>, Option<Self>),
-        order_broke: bool,
-    ) -> Result<()> {
-        if let Some(earlier) = &earlier
-            && earlier.as_of != envelope.as_of
-        {
+        if self.from.as_ref().is_some_and(stale) {
             envelope.notes.push(
-                "the bucket was listed again since the first page: what was added or removed \
+                "the bucket was listed again since the page before: what was added or removed \
                  before this page is not in it"
                     .to_owned(),
             );
         }
-        if order_broke {
+        if op.order_broke() {
             // Keys that sort before the cursor but are listed after it were never given out.
-            if earlier.is_some() {
+            if self.from.is_some() {
                 envelope.lacks(
                     Reason::Error,
                     "the server lists keys out of byte order: keys before the cursor may have \
@@ -90,14 +139,57 @@ impl Cursor {
                 );
             }
         } else if let Some(place) = place {
-            let as_of = envelope.as_of;
-            envelope.cursor = Some(Self { as_of, ..place }.encode()?);
+            let cursor = Cursor { listings, ..place };
+            envelope.cursor = Some(self.seal.close(&cursor.to_bytes(self.query)));
         }
         envelope.settle();
-        Ok(())
     }
 }
 
-fn unwritable(error: serde_json::Error) -> Error {
-    Error::new(Kind::Io, "the arguments cannot be written as JSON").because(error)
+/// A number in groups of seven bits, the lowest first.
+fn push(bytes: &mut Vec<u8>, mut number: u64) {
+    while number > 0x7f {
+        bytes.push(number.to_le_bytes()[0] | 0x80);
+        number >>= 7;
+    }
+    bytes.push(number.to_le_bytes()[0]);
+}
+
+fn pull(bytes: &mut &[u8]) -> Option<u64> {
+    let mut number = 0;
+    for shift in (0..64).step_by(7) {
+        let (first, rest) = bytes.split_first()?;
+        *bytes = rest;
+        number |= u64::from(first & 0x7f) << shift;
+        if first & 0x80 == 0 {
+            return Some(number);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn a_place_comes_back(
+            path in ".{0,100}",
+            skip in any::<u64>(),
+            listings in proptest::collection::vec((any::<u32>(), any::<i64>()), 0..5),
+        ) {
+            let listings = listings.into_iter().map(|(m, at)| (m as usize, at)).collect();
+            let cursor = Cursor { path, skip, listings };
+            let bytes = cursor.to_bytes([7; 8]);
+            prop_assert_eq!(Cursor::from_bytes(&bytes), Some(([7; 8], cursor)));
+        }
+
+        #[test]
+        fn nothing_else_is_a_place_or_a_panic(bytes in proptest::collection::vec(any::<u8>(), 0..60)) {
+            let _ = Cursor::from_bytes(&bytes);
+        }
+    }
 }

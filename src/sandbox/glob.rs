@@ -1,10 +1,11 @@
 //! `glob`: the files whose path matches.
 
-use std::collections::VecDeque;
+use std::{borrow::Cow, collections::VecDeque};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, list::limit};
+use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, text};
 use crate::{
     error::{Error, Kind, Result},
     search::{GlobOptions, Globs},
@@ -18,18 +19,21 @@ const DEFAULT_LIMIT: u64 = 1000;
 const MAX_LIMIT: u64 = 100_000;
 
 /// Arguments of `glob`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GlobArgs {
-    /// A glob over the whole path without its leading `/`; `**`, braces and classes.
+    /// Glob over the whole path below `path`: `**`, braces and classes; `!GLOB` excludes.
     pub pattern: OneOrMany,
-    /// Canonical directory path that the pattern is relative to.
+    /// Directory that the pattern is relative to (default /).
     pub path: Option<String>,
     /// Ignore case.
+    #[schemars(extend("x-hidden" = true))]
     pub case_insensitive: bool,
-    /// At most this many paths.
+    /// At most this many paths (default 1000).
+    #[serde(skip_serializing)]
+    #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u64>,
-    /// Where an earlier answer stopped.
+    /// From the last line of an earlier answer: goes on there, with the same arguments.
     #[serde(skip_serializing)]
     pub cursor: Option<String>,
 }
@@ -47,6 +51,22 @@ pub enum OneOrMany {
 impl Default for OneOrMany {
     fn default() -> Self {
         Self::Many(Vec::new())
+    }
+}
+
+impl JsonSchema for OneOrMany {
+    fn schema_name() -> Cow<'static, str> {
+        "OneOrMany".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "anyOf": [{ "type": "string" }, { "type": "array", "items": { "type": "string" } }],
+        })
     }
 }
 
@@ -127,13 +147,13 @@ impl VirtualSandbox {
     /// [`Kind::InvalidPattern`] with the column, and what listing fails with where nothing could
     /// be listed.
     pub async fn glob(&self, args: GlobArgs) -> Result<Answer<GlobResult>> {
-        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("glob", &args)?;
-        let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
-        let after_path = after.as_ref().map(|after| after.path.as_str());
+        let limit = self.limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let page = self.page("glob", &args, args.cursor.as_deref())?;
+        let mut room = self.room;
+        let after_path = page.from.as_ref().map(|after| after.path.as_str());
         let mut paths = self.paths_from(&args, after_path).await?;
         let mut found = Vec::new();
-        let mut more = false;
+        let mut more = None;
         let mut failed = None;
         while let Some(entry) = paths.next().await {
             let entry = match entry {
@@ -147,8 +167,17 @@ impl VirtualSandbox {
                 continue;
             }
             if found.len() as u64 == limit {
-                more = true;
+                more = Some(format!("the limit of {limit} paths is reached"));
                 break;
+            }
+            if let Some(room) = &mut room {
+                let chars =
+                    room.measure(&entry.path, || text::name(&entry.path).chars().count() + 1);
+                if !room.fits(chars) {
+                    more = Some(room.words());
+                    break;
+                }
+                room.take(chars);
             }
             found.push(entry.path);
         }
@@ -161,14 +190,15 @@ impl VirtualSandbox {
             return Err(error);
         }
         envelope.matched = found.len() as u64;
-        if more {
-            envelope.lacks(Reason::Limit, format!("the limit of {limit} paths is reached"));
+        let goes_on = more.is_some() || envelope.was_stopped();
+        if let Some(why) = more {
+            envelope.lacks(Reason::Limit, why);
         }
-        let place = (more || envelope.was_stopped()).then(|| match found.last() {
-            Some(last) => Some(Cursor { query, path: last.clone(), skip: 0, as_of: None }),
-            None => after.clone(),
+        let place = goes_on.then(|| match found.last() {
+            Some(last) => Some(Cursor::at(last, 0)),
+            None => page.from.clone(),
         });
-        Cursor::tell(&mut envelope, (after, place.flatten()), paths.op.order_broke())?;
+        page.tell(&mut envelope, place.flatten(), &paths.op);
         Ok(Answer { result: GlobResult { paths: found }, envelope })
     }
 }

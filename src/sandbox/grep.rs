@@ -1,12 +1,16 @@
 //! `grep`: the lines that match, over all files or some.
 
-use std::collections::HashSet;
+use std::{borrow::Cow, collections::HashSet};
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Scan, ScanEvent, ScanRequest, VirtualSandbox, cursor::Cursor, glob::OneOrMany,
-    list::limit,
+    Answer, Estimate, Scan, ScanEvent, ScanRequest, VirtualSandbox, advice,
+    cursor::Cursor,
+    glob::OneOrMany,
+    room::{self, Room},
+    text,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -27,6 +31,9 @@ const MAX_LINE: usize = 2000;
 /// The most bytes of text and paths one answer may hold, beside the last result with its context.
 const MAX_TEXT: usize = 8 << 20;
 
+/// Characters of a file's JSON beside its path and lines.
+const FILE: usize = 24;
+
 /// The most lines of context on either side.
 const MAX_CONTEXT: u64 = 1000;
 
@@ -43,29 +50,46 @@ pub enum OutputMode {
     Count,
 }
 
+impl JsonSchema for OutputMode {
+    fn schema_name() -> Cow<'static, str> {
+        "OutputMode".into()
+    }
+
+    fn inline_schema() -> bool {
+        true
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "enum": ["files_with_matches", "content", "count"] })
+    }
+}
+
 /// Arguments of `grep`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct GrepArgs {
-    /// A regex, or several of which any may match.
+    /// Regex, or several of which any may match.
     pub pattern: OneOrMany,
-    /// Canonical path of a file or directory, or several; everything if empty.
+    /// File or directory to search, or several (default /).
     pub path: OneOrMany,
-    /// Only files that match these globs (ripgrep's `-g`).
+    /// Only files that match, as in `*.md` or `docs/**`; `!GLOB` excludes.
     #[serde(alias = "include")]
     pub glob: OneOrMany,
-    /// Only files of these types (ripgrep's `-t`).
+    /// Only files of this type, as in `md`, `json`, `py`.
     pub r#type: OneOrMany,
-    /// What of the matches is wanted.
+    /// Paths of the files that match (default), their matching lines, or how many lines match.
     pub output_mode: OutputMode,
-    /// Lines of context before and after.
+    /// With content: lines before and after each match.
     #[serde(alias = "-C")]
+    #[schemars(range(max = 1000))]
     pub context: Option<u64>,
-    /// Lines of context before.
+    /// With content: lines before each match.
     #[serde(alias = "-B")]
+    #[schemars(range(max = 1000))]
     pub before: Option<u64>,
-    /// Lines of context after.
+    /// With content: lines after each match.
     #[serde(alias = "-A")]
+    #[schemars(range(max = 1000))]
     pub after: Option<u64>,
     /// Ignore case.
     #[serde(alias = "-i")]
@@ -75,27 +99,39 @@ pub struct GrepArgs {
     /// Only whole words.
     pub word: bool,
     /// Lines that do not match.
+    #[schemars(extend("x-hidden" = true))]
     pub invert: bool,
     /// The pattern may span lines.
     pub multiline: bool,
     /// With `multiline`: `.` matches line feeds too.
+    #[schemars(extend("x-hidden" = true))]
     pub dotall: bool,
-    /// Search inside `.gz` and `.zst` files.
+    /// Search inside `.gz` and `.zst` files too.
     pub search_zip: bool,
-    /// At most this many results.
-    #[serde(alias = "head_limit")]
+    /// At most this many lines, or files in the other modes (default 250).
+    #[serde(alias = "head_limit", skip_serializing)]
+    #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u64>,
-    /// Where an earlier answer stopped.
+    /// Leaves out so many results; `cursor` is cheaper.
+    #[serde(skip_serializing)]
+    pub offset: Option<u64>,
+    /// From the last line of an earlier answer: goes on there, with the same arguments.
     #[serde(skip_serializing)]
     pub cursor: Option<String>,
+    /// Only say what the search would cost; no file is read.
+    #[serde(skip_serializing)]
+    pub dry_run: bool,
     /// Stop after this many milliseconds.
     #[serde(skip_serializing)]
+    #[schemars(extend("x-hidden" = true))]
     pub timeout_ms: Option<u64>,
     /// Stop before more requests than this.
     #[serde(skip_serializing)]
+    #[schemars(extend("x-hidden" = true))]
     pub max_requests: Option<u64>,
     /// Stop before more fetched bytes than this.
     #[serde(skip_serializing)]
+    #[schemars(extend("x-hidden" = true))]
     pub max_bytes: Option<u64>,
 }
 
@@ -132,6 +168,17 @@ pub struct HitLine {
 pub struct GrepResult {
     /// In path order.
     pub files: Vec<FileHits>,
+    /// Of a dry run: what the search would cost.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub estimate: Option<Estimate>,
+}
+
+impl GrepResult {
+    /// How many results it holds: matches in `content` mode, files in the others.
+    pub(super) fn len(&self) -> usize {
+        let matches = |file: &FileHits| file.lines.iter().filter(|line| !line.context).count();
+        self.files.iter().map(|file| matches(file).max(1)).sum()
+    }
 }
 
 /// Collects events up to a limit and remembers where to go on.
@@ -146,6 +193,12 @@ struct Collector {
     skip: u64,
     /// The file being taken and its results so far, earlier answers included.
     place: (String, u64),
+    /// Results to leave out before the first that is taken.
+    left_out: u64,
+    /// Where the answer must fit a context.
+    room: Option<Room>,
+    /// Lines of context did not fit.
+    cramped: bool,
     /// Of the paths that were named, those that were not searched, with the first error.
     lost: (HashSet<String>, Option<Error>),
 }
@@ -158,9 +211,13 @@ impl VirtualSandbox {
     /// [`Kind::NotFound`] when none of the paths exists. What fails beside results is told in
     /// the envelope.
     pub async fn grep(&self, args: GrepArgs) -> Result<Answer<GrepResult>> {
-        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("grep", &args)?;
-        let from = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
+        let limit = self.limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let page = self.page("grep", &args, args.cursor.as_deref())?;
+        let offset = args.offset.unwrap_or(0);
+        if offset > 0 && page.from.is_some() {
+            return Err(Error::new(Kind::InvalidArgument, "offset and cursor exclude each other")
+                .hint("leave offset out: the cursor knows its place"));
+        }
         let mode = args.output_mode;
         let hits = Hits {
             mode: match mode {
@@ -168,41 +225,60 @@ impl VirtualSandbox {
                 OutputMode::Content => HitMode::Content,
                 OutputMode::Count => HitMode::Count,
             },
-            max_line_bytes: Some(MAX_LINE),
+            max_line_bytes: Some(self.room.map_or(MAX_LINE, |_| room::LINE)),
             only_matching: false,
         };
         let mut request = args.request()?;
+        if self.room.is_some() {
+            request.search.before = request.search.before.min(room::CONTEXT);
+            request.search.after = request.search.after.min(room::CONTEXT);
+        }
         let paths: HashSet<String> = request.paths.iter().cloned().collect();
-        request.start = from.as_ref().map(|from| from.path.clone());
-        let mut scan = self.scan(request, hits)?;
+        let patterns = request.pattern.patterns.clone();
+        request.start = page.from.as_ref().map(|from| from.path.clone());
+        let scan = self.scan(request, hits);
+        let mut scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
         let mut collector = Collector {
             mode,
             limit,
             taken: 0,
             bytes: 0,
             result: GrepResult::default(),
-            skip: from.as_ref().map_or(0, |from| from.skip),
-            place: from.as_ref().map_or_else(Default::default, |f| (f.path.clone(), 0)),
+            skip: page.from.as_ref().map_or(0, |from| from.skip),
+            place: page.from.as_ref().map_or_else(Default::default, |f| (f.path.clone(), 0)),
+            left_out: offset,
+            room: self.room,
+            cramped: false,
             lost: (HashSet::new(), None),
         };
         let more = collector.collect(&mut scan, &paths).await;
         let mut envelope = scan.envelope();
         if envelope.searched == 0
+            && !collector.lost.0.is_empty()
             && collector.lost.0.len() == paths.len()
             && let Some(error) = collector.lost.1
         {
             return Err(error);
         }
+        if args.dry_run {
+            let estimate = scan.estimate();
+            let list_requests = envelope.cost.list_requests;
+            collector.result.estimate = Some(Estimate { list_requests, ..estimate });
+            return Ok(Answer { result: collector.result, envelope });
+        }
+        if collector.cramped {
+            envelope.notes.push("lines of context were left out for want of room".to_owned());
+        }
+        if collector.left_out > 0 && !more && !envelope.was_stopped() {
+            let all = offset - collector.left_out;
+            envelope.notes.push(format!("the offset {offset} is past the end: {all} results"));
+        }
         let (path, given) = collector.place;
         // A file that was stopped in before it came to what is new keeps its place.
         let skip = given.max(collector.skip);
-        let place = ((more || envelope.was_stopped()) && !path.is_empty()).then_some(Cursor {
-            query,
-            path,
-            skip,
-            as_of: None,
-        });
-        Cursor::tell(&mut envelope, (from, place), scan.order_broke())?;
+        let goes_on = (more || envelope.was_stopped()) && !path.is_empty();
+        let place = goes_on.then(|| Cursor::at(path, skip));
+        page.tell(&mut envelope, place, scan.op());
         Ok(Answer { result: collector.result, envelope })
     }
 }
@@ -261,6 +337,7 @@ impl GrepArgs {
             },
             every: false,
             start: None,
+            dry_run: self.dry_run,
         })
     }
 }
@@ -285,16 +362,26 @@ impl Collector {
                     if !found.matched || seen {
                         continue;
                     }
-                    if self.is_full() {
+                    if self.left_out > 0 {
+                        self.left_out -= 1;
+                        self.place.1 = 1;
+                        continue;
+                    }
+                    let count = (self.mode == OutputMode::Count).then_some(found.lines);
+                    let path = path.to_string();
+                    let file = FileHits { path, count, lines: Vec::new() };
+                    let chars = self.room.map_or(0, |room| {
+                        room.measure(&file, || text::grep::file(&file).chars().count() + 1)
+                    });
+                    if self.is_full(chars) {
                         scan.reach_limit(self.limit_words("files"));
                         return true;
                     }
                     self.taken += 1;
-                    self.bytes += path.len();
+                    self.bytes += file.path.len();
                     self.place.1 = 1;
-                    let count = (self.mode == OutputMode::Count).then_some(found.lines);
-                    let path = path.to_string();
-                    self.result.files.push(FileHits { path, count, lines: Vec::new() });
+                    self.take_room(chars);
+                    self.result.files.push(file);
                 }
                 ScanEvent::End { path, .. } => {
                     self.come_to(&path);
@@ -311,14 +398,23 @@ impl Collector {
         false
     }
 
-    fn is_full(&self) -> bool {
-        self.taken >= self.limit || self.bytes >= MAX_TEXT
+    /// Whether a result of `chars` characters is too much.
+    fn is_full(&self, chars: usize) -> bool {
+        let fits = self.room.is_none_or(|room| room.fits(chars) || self.taken == 0);
+        self.taken >= self.limit || self.bytes >= MAX_TEXT || !fits
+    }
+
+    fn take_room(&mut self, chars: usize) {
+        if let Some(room) = &mut self.room {
+            room.take(chars);
+        }
     }
 
     fn limit_words(&self, what: &str) -> String {
-        match self.taken >= self.limit {
-            true => format!("the limit of {} {what} is reached", self.limit),
-            false => format!("the limit of {MAX_TEXT} bytes in one answer is reached"),
+        match (self.taken >= self.limit, self.room) {
+            (true, _) => format!("the limit of {} {what} is reached", self.limit),
+            (false, Some(room)) if self.bytes < MAX_TEXT => room.words(),
+            _ => format!("the limit of {MAX_TEXT} bytes in one answer is reached"),
         }
     }
 
@@ -333,7 +429,20 @@ impl Collector {
 
     fn full_before(&self, path: &str, hit: &Hit) -> bool {
         let earlier = self.place.0 == path && self.place.1 < self.skip;
-        self.is_full() && hit.kind == HitKind::Match && !earlier
+        if hit.kind != HitKind::Match || earlier || self.left_out > 0 {
+            return false;
+        }
+        let chars = self.room.map_or(0, |room| self.measure(room, path, &line_of(hit)));
+        self.is_full(chars)
+    }
+
+    fn measure(&self, room: Room, path: &str, line: &HitLine) -> usize {
+        let is_new = self.result.files.last().is_none_or(|file| file.path != path);
+        let head = match room.format {
+            super::Format::Structured if is_new => path.chars().count() + FILE,
+            _ => 0,
+        };
+        head + room.measure(line, || text::grep::line(path, line).chars().count() + 1)
     }
 
     fn take_line(&mut self, path: &str, hit: Hit) {
@@ -346,16 +455,24 @@ impl Collector {
             if self.place.1 <= self.skip {
                 return;
             }
+            if self.left_out > 0 {
+                self.left_out -= 1;
+                return;
+            }
             self.taken += 1;
-        } else if self.place.1 < self.skip {
+        } else if self.place.1 < self.skip || self.left_out > 0 {
             return;
         }
-        let line = HitLine {
-            line: hit.line.unwrap_or(0),
-            text: String::from_utf8_lossy(&hit.text).into_owned(),
-            context: hit.kind == HitKind::Context,
-            cut: hit.cut,
-        };
+        let line = line_of(&hit);
+        if let Some(room) = self.room {
+            let chars = self.measure(room, path, &line);
+            // Room for a match is kept: a page without one would not get on.
+            if line.context && !room.fits(chars + path.len() + 2 * room::LINE) {
+                self.cramped = true;
+                return;
+            }
+            self.take_room(chars);
+        }
         self.bytes += line.text.len();
         match self.result.files.last_mut().filter(|file| file.path == path) {
             Some(file) => file.lines.push(line),
@@ -364,5 +481,14 @@ impl Collector {
                 self.result.files.push(FileHits { path, count: None, lines: vec![line] });
             }
         }
+    }
+}
+
+fn line_of(hit: &Hit) -> HitLine {
+    HitLine {
+        line: hit.line.unwrap_or(0),
+        text: String::from_utf8_lossy(&hit.text).into_owned(),
+        context: hit.kind == HitKind::Context,
+        cut: hit.cut,
     }
 }

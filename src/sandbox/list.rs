@@ -2,9 +2,10 @@
 
 use std::collections::VecDeque;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor};
+use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, text};
 use crate::{
     error::{Error, Kind, Result},
     vfs::{Budget, Entry, ListedEntry, Op, Target, Vfs, Walk},
@@ -17,18 +18,21 @@ const DEFAULT_LIMIT: u64 = 1000;
 const MAX_LIMIT: u64 = 100_000;
 
 /// Arguments of `list`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ListArgs {
-    /// Canonical directory path; `/` if empty.
+    /// Directory to list (default /).
     pub path: String,
-    /// Everything below, depth first in key order, instead of one level.
+    /// Everything below, depth first, instead of one level.
     pub recursive: bool,
     /// With `recursive`: only so many levels.
+    #[schemars(extend("x-hidden" = true))]
     pub depth: Option<u64>,
-    /// At most this many entries.
+    /// At most this many entries (default 1000).
+    #[serde(skip_serializing)]
+    #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u64>,
-    /// Where an earlier answer stopped.
+    /// From the last line of an earlier answer: goes on there, with the same arguments.
     #[serde(skip_serializing)]
     pub cursor: Option<String>,
 }
@@ -105,12 +109,13 @@ impl VirtualSandbox {
     /// [`Kind::NotFound`], [`Kind::WrongType`] for a file, and what listing fails with where
     /// nothing could be listed.
     pub async fn list(&self, args: ListArgs) -> Result<Answer<ListResult>> {
-        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
-        let query = Cursor::digest("list", &args)?;
-        let after = args.cursor.as_deref().map(|c| Cursor::decode(c, query)).transpose()?;
+        let limit = self.limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let page = self.page("list", &args, args.cursor.as_deref())?;
+        let after = &page.from;
+        let mut room = self.room;
         let mut entries = self.entries(&args);
         let mut result = Vec::new();
-        let mut more = false;
+        let mut more = None;
         let mut passed = after.is_none();
         let mut failed = None;
         while let Some(entry) = entries.next().await {
@@ -129,8 +134,16 @@ impl VirtualSandbox {
                 continue;
             }
             if result.len() as u64 == limit {
-                more = true;
+                more = Some(format!("the limit of {limit} entries is reached"));
                 break;
+            }
+            if let Some(room) = &mut room {
+                let chars = room.measure(&entry, || text::list::entry(&entry).chars().count() + 1);
+                if !room.fits(chars) {
+                    more = Some(room.words());
+                    break;
+                }
+                room.take(chars);
             }
             result.push(entry);
         }
@@ -142,7 +155,7 @@ impl VirtualSandbox {
         {
             return Err(error.clone());
         }
-        if let (false, None, Some(after)) = (passed, &failed, &after) {
+        if let (false, None, Some(after)) = (passed, &failed, after) {
             return Err(Error::new(
                 Kind::InvalidArgument,
                 "the cursor's place is gone: it was deleted",
@@ -151,16 +164,15 @@ impl VirtualSandbox {
             .hint("leave the cursor out to start again"));
         }
         envelope.matched = result.len() as u64;
-        if more {
-            envelope.lacks(Reason::Limit, format!("the limit of {limit} entries is reached"));
+        let goes_on = more.is_some() || envelope.was_stopped();
+        if let Some(why) = more {
+            envelope.lacks(Reason::Limit, why);
         }
-        let place = (more || envelope.was_stopped()).then(|| match result.last() {
-            Some(ListEntry { path, .. }) => {
-                Some(Cursor { query, path: path.clone(), skip: 0, as_of: None })
-            }
+        let place = goes_on.then(|| match result.last() {
+            Some(ListEntry { path, .. }) => Some(Cursor::at(path, 0)),
             None => after.clone(),
         });
-        Cursor::tell(&mut envelope, (after, place.flatten()), entries.op.order_broke())?;
+        page.tell(&mut envelope, place.flatten(), &entries.op);
         Ok(Answer { result: ListResult { entries: result }, envelope })
     }
 }

@@ -2,55 +2,64 @@
 //!
 //! When CLI, server and library each join paths, limits and errors in their own way, they answer
 //! differently, and an agent learns three dialects. [`VirtualSandbox`] has one method per tool
-//! with typed arguments and a typed answer, and one dispatch by name ([`VirtualSandbox::call`]);
-//! front ends only translate. No type here can write to a bucket.
+//! with typed arguments and a typed answer, one table of tools ([`TOOLS`]), and one dispatch by
+//! name: [`VirtualSandbox::call`] gives the typed answer as JSON, [`VirtualSandbox::call_text`]
+//! what fits a model's context. Front ends only translate. No type here can write to a bucket.
 
+mod advice;
 mod answer;
+mod arguments;
 mod board;
 mod bytes;
+mod call;
 mod cursor;
+mod estimate;
 mod glob;
 mod grep;
 mod list;
+mod ranked;
 mod read;
+mod room;
 mod scan;
-#[cfg(feature = "index")]
+mod seal;
+#[cfg_attr(not(feature = "index"), path = "no_search.rs")]
 mod search;
+mod session;
 mod stat;
+mod text;
+mod tools;
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 pub use answer::{
     Answer, Envelope, Incomplete, IndexUse, NAMED_SKIPS, Reason, SkipReason, Skipped, utc,
 };
 pub use board::ScanEvent;
+pub use call::{Body, CallOptions, ToolOutput, error_json};
+pub use estimate::Estimate;
 pub use glob::{GlobArgs, GlobResult, OneOrMany, Paths};
 pub use grep::{FileHits, GrepArgs, GrepResult, HitLine, OutputMode};
 pub use list::{Entries, ListArgs, ListEntry, ListResult};
+pub use ranked::{SearchArgs, SearchHit, SearchResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};
+pub use room::{DEFAULT_CHARS, MAX_CHARS, MIN_CHARS};
 pub use scan::{Scan, ScanRequest};
+pub use seal::CursorKey;
 #[cfg(feature = "index")]
-pub use search::{RankedHit, Ranking, SearchArgs, SearchHit, SearchResult};
+pub use search::{RankedHit, Ranking};
+pub use session::{Session, SessionLimits, Spent};
 pub use stat::{StatArgs, StatResult};
+pub use text::of_error as error_text;
+pub use tools::{Annotations, Format, INSTRUCTIONS, TOOLS, Tool};
 
+use self::{room::Room, seal::Seal, session::Bill};
 use crate::{
     cache::{Cache, CacheOptions},
-    error::{Error, Kind, Result},
+    error::Result,
     platform::Platform,
     search::Report,
     vfs::{Budget, Freshness, IndexOptions, Mount, Op, Vfs},
 };
-
-/// Names of the tools, in the order they are offered.
-pub const TOOLS: &[&str] = &[
-    "list",
-    "stat",
-    "read",
-    "glob",
-    "grep",
-    #[cfg(feature = "index")]
-    "search",
-];
 
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
@@ -65,6 +74,12 @@ pub struct SandboxOptions {
     pub scan_bytes: u64,
     /// What one call may cost; a call can ask for less, not for more.
     pub budget: Budget,
+    /// The most results that one call may give, whatever it asks for.
+    pub results: Option<u64>,
+    /// Whom it serves: no cursor of one tenant is taken by another.
+    pub tenant: String,
+    /// What cursors are signed with; a server hands in a secret.
+    pub cursor_key: CursorKey,
 }
 
 impl Default for SandboxOptions {
@@ -78,6 +93,9 @@ impl Default for SandboxOptions {
             // 150 MiB that a grep may take over any bucket (issue 2).
             scan_bytes: 64 << 20,
             budget: Budget::default(),
+            results: None,
+            tenant: String::new(),
+            cursor_key: CursorKey::default(),
         }
     }
 }
@@ -88,6 +106,11 @@ pub struct VirtualSandbox {
     vfs: Vfs,
     scan_bytes: u64,
     budget: Budget,
+    results: Option<u64>,
+    seal: Seal,
+    /// Where one call must fit a context, and pay for what fails.
+    room: Option<Room>,
+    bill: Option<Arc<Bill>>,
 }
 
 /// Joins `mounts` into one tree and hands out its toolset.
@@ -100,36 +123,23 @@ pub fn get_virtual_sandbox(
     options: SandboxOptions,
 ) -> Result<VirtualSandbox> {
     let cache = Cache::new(options.cache, platform.clone());
+    let seal = Seal::new(&options.cursor_key, &options.tenant, &mounts);
     let vfs = Vfs::new(mounts, cache, platform, options.freshness, &options.index)?;
-    Ok(VirtualSandbox { vfs, scan_bytes: options.scan_bytes, budget: options.budget })
+    Ok(VirtualSandbox {
+        vfs,
+        scan_bytes: options.scan_bytes,
+        budget: options.budget,
+        results: options.results,
+        seal,
+        room: None,
+        bill: None,
+    })
 }
 
 impl VirtualSandbox {
     /// The tree below the tools, for what no tool offers (raw bytes).
     pub fn vfs(&self) -> &Vfs {
         &self.vfs
-    }
-
-    /// Runs the tool `name` with `arguments`, a JSON object.
-    ///
-    /// # Errors
-    /// [`Kind::InvalidArgument`] for an unknown tool or argument, and what the tool fails with.
-    pub async fn call(
-        &self,
-        name: &str,
-        arguments: serde_json::Value,
-    ) -> Result<serde_json::Value> {
-        match name {
-            "list" => to_json(self.list(from_json(name, arguments)?).await?),
-            "stat" => to_json(self.stat(from_json(name, arguments)?).await?),
-            "read" => to_json(self.read(from_json(name, arguments)?).await?),
-            "glob" => to_json(self.glob(from_json(name, arguments)?).await?),
-            "grep" => to_json(self.grep(from_json(name, arguments)?).await?),
-            #[cfg(feature = "index")]
-            "search" => to_json(self.search(from_json(name, arguments)?).await?),
-            _ => Err(Error::new(Kind::InvalidArgument, format!("there is no tool {name:?}"))
-                .hint(format!("the tools are {}", TOOLS.join(", ")))),
-        }
     }
 
     /// Starts a grep whose results `report` forms, in path order.
@@ -139,7 +149,9 @@ impl VirtualSandbox {
     /// events of the scan.
     pub fn scan<R: Report>(&self, request: ScanRequest, report: R) -> Result<Scan<R::Chunk>> {
         let request = ScanRequest { budget: self.within(request.budget), ..request };
-        scan::start(&self.vfs, request, report, self.scan_bytes)
+        let scan = scan::start(&self.vfs, request, report, self.scan_bytes)?;
+        self.pay_for(scan.op());
+        Ok(scan)
     }
 
     /// The smaller of what the caller and the sandbox allow.
@@ -159,7 +171,21 @@ impl VirtualSandbox {
 
     /// An operation with the sandbox's own budget, for raw access through [`Self::vfs`].
     pub fn op(&self, budget: Budget) -> Op {
-        self.vfs.op(self.within(budget))
+        let op = self.vfs.op(self.within(budget));
+        self.pay_for(&op);
+        op
+    }
+
+    fn pay_for(&self, op: &Op) {
+        if let Some(bill) = &self.bill {
+            bill.pays_for(op);
+        }
+    }
+
+    /// How many results a call may give that asks for `asked`.
+    fn limit(&self, asked: Option<u64>, default: u64, most: u64) -> Result<u64> {
+        let limit = list::limit(asked, default, most)?;
+        Ok(self.results.map_or(limit, |results| limit.min(results.max(1))))
     }
 }
 
@@ -171,17 +197,4 @@ fn close(envelope: &mut Envelope, vfs: &Vfs, op: &Op) {
     let elapsed: Duration = vfs.platform().monotonic().saturating_sub(op.started);
     envelope.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     envelope.settle();
-}
-
-fn from_json<T: serde::de::DeserializeOwned>(name: &str, value: serde_json::Value) -> Result<T> {
-    serde_json::from_value(value).map_err(|error| {
-        Error::new(Kind::InvalidArgument, format!("the arguments of {name} are wrong: {error}"))
-            .because(error)
-    })
-}
-
-fn to_json<T: serde::Serialize>(answer: T) -> Result<serde_json::Value> {
-    serde_json::to_value(answer).map_err(|error| {
-        Error::new(Kind::Io, "the answer cannot be written as JSON").because(error)
-    })
 }

@@ -1,8 +1,9 @@
 //! `read`: some lines of a file.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, Reason, VirtualSandbox, close, list::limit};
+use super::{Answer, Envelope, Reason, VirtualSandbox, close, list::limit, room::Room, text};
 use crate::{
     error::{Error, Kind, Result},
     vfs::{Budget, WindowRequest},
@@ -23,22 +24,30 @@ const MAX_BYTES: u64 = 8 << 20;
 /// Bytes after which a line is cut, unless the caller asks for whole lines.
 const DEFAULT_LINE: u64 = 2000;
 
+/// Why a tail is shorter than what was asked for.
+const SHORTENED: &str = "one more would pass the bound on bytes";
+
 /// Arguments of `read`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadArgs {
-    /// Canonical file path.
+    /// File to read.
     #[serde(alias = "file_path")]
     pub path: String,
-    /// First line, 1-based.
+    /// Number of the first line, from 1 (default 1).
+    #[schemars(range(min = 1))]
     pub offset: Option<u64>,
-    /// At most this many lines.
+    /// At most this many lines (default 2000).
+    #[schemars(range(min = 1, max = 100_000))]
     pub limit: Option<u64>,
     /// The last so many lines instead.
+    #[schemars(range(min = 1, max = 100_000))]
     pub tail: Option<u64>,
     /// At most this many bytes of text.
+    #[schemars(extend("x-hidden" = true))]
     pub max_bytes: Option<u64>,
-    /// A line is cut after this many bytes.
+    /// Bytes after which a line is cut (default 2000).
+    #[schemars(range(min = 1, max = 8_388_608))]
     pub max_line: Option<u64>,
 }
 
@@ -118,38 +127,93 @@ impl VirtualSandbox {
             .at(args.path)
             .hint(format!("give an offset from 1 to {}, or ask for the tail", total.max(1))));
         }
+        let mut lines: Vec<ReadLine> = window
+            .lines
+            .into_iter()
+            .map(|line| ReadLine {
+                number: line.number,
+                text: String::from_utf8_lossy(&line.text).into_owned(),
+                cut: line.cut,
+            })
+            .collect();
+        let (mut next, mut shortened) = (window.next, window.shortened.then_some(SHORTENED));
+        if let Some(room) = self.room {
+            // What was asked for by name may take more than what was only found.
+            let room = Room::new(room.format, 2 * room.chars);
+            let dropped = fit(&mut lines, room, tail);
+            match (dropped, tail) {
+                (None, _) => {}
+                (Some(_), true) => shortened = Some("one more would not fit the answer"),
+                (Some(number), false) => next = number,
+            }
+        }
         let mut envelope = Envelope { matched: 1, searched: 1, ..Envelope::default() };
-        if let Some(next) = window.next {
+        if let Some(next) = next {
             let last = next - 1;
             envelope.lacks(Reason::Limit, format!("lines {}-{last} were read", request.offset));
         }
-        if window.shortened {
-            let (lines, most) = (window.lines.len(), request.max_bytes);
-            envelope.lacks(
-                Reason::Limit,
-                format!("the last {lines} lines were read: one more would pass {most} bytes"),
-            );
+        if let Some(why) = shortened {
+            let lines = lines.len();
+            envelope.lacks(Reason::Limit, format!("the last {lines} lines were read: {why}"));
         }
         if window.changed {
             let note = "the file changed after it was listed; this is its newer version";
             envelope.notes.push(note.to_owned());
         }
         close(&mut envelope, &self.vfs, &op);
-        let lines = window.lines.into_iter().map(|line| ReadLine {
-            number: line.number,
-            text: String::from_utf8_lossy(&line.text).into_owned(),
-            cut: line.cut,
-        });
         let result = ReadResult {
             path: window.entry.path,
             size: window.entry.object.size,
             etag: window.entry.object.etag.0.into(),
-            lines: lines.collect(),
-            next_offset: window.next,
+            lines,
+            next_offset: next,
             total_lines: window.total,
             binary: window.binary,
         };
         Ok(Answer { result, envelope })
+    }
+}
+
+/// Leaves of `lines` what fits the room: the first, or in a tail the last. Answers the number of
+/// the first line that does not fit, if there is one.
+fn fit(lines: &mut Vec<ReadLine>, mut room: Room, tail: bool) -> Option<Option<u64>> {
+    let mut kept = 0;
+    let count = lines.len();
+    while kept < count {
+        let at = if tail { count - 1 - kept } else { kept };
+        let line = &mut lines[at];
+        if kept == 0 {
+            shorten(line, room.results());
+        }
+        let line = &*line;
+        let chars = room.measure(line, || text::read::line(line).chars().count() + 1);
+        if !room.fits(chars) {
+            break;
+        }
+        room.take(chars);
+        kept += 1;
+    }
+    if kept == count {
+        return None;
+    }
+    if tail {
+        lines.drain(..count - kept);
+        return Some(None);
+    }
+    let next = lines[kept].number;
+    lines.truncate(kept);
+    Some(next)
+}
+
+/// Cuts a line that alone would not fit.
+fn shorten(line: &mut ReadLine, chars: usize) {
+    // In JSON a character can take six.
+    let most = chars / 6;
+    if line.text.chars().count() > chars / 2
+        && let Some((end, _)) = line.text.char_indices().nth(most)
+    {
+        line.cut += (line.text.len() - end) as u64;
+        line.text.truncate(end);
     }
 }
 

@@ -11,9 +11,10 @@ use r2vfs_index::{
     index::DocRef,
     rank::{self, Question},
 };
-use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, IndexUse, OneOrMany, Reason, VirtualSandbox, close, list::limit};
+use super::{
+    Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox, close,
+};
 use crate::{
     bucket::{ETag, Object},
     cache::Use,
@@ -34,53 +35,11 @@ const SNIPPET: usize = 300;
 /// Sections of one article among the hits that a person reads.
 const PER_ARTICLE: usize = 2;
 
+/// Reads of the pack for all snippets: with those before them a search stays at eight (issue 3).
+const READS: usize = 2;
+
 /// Bytes of one section that a snippet is looked for in.
 const SECTION: u64 = 256 << 10;
-
-/// Arguments of `search`.
-#[derive(Clone, Debug, Default, Serialize, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct SearchArgs {
-    /// A question as a person asks it; `"a phrase"`, `-word`, `title:word` and `path:word` too.
-    pub query: String,
-    /// Canonical path of a directory or file, or several; everything if empty.
-    pub path: OneOrMany,
-    /// Only files that match these globs (ripgrep's `-g`).
-    pub glob: OneOrMany,
-    /// At most this many hits.
-    pub limit: Option<u64>,
-}
-
-/// One section of an article.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct SearchHit {
-    /// Canonical file path.
-    pub path: String,
-    /// Of the article.
-    pub title: String,
-    /// The headings that the section stands under, outermost first.
-    pub heading: Vec<String>,
-    /// The first and last line of the section, 1-based: `read` takes them.
-    pub lines: [u64; 2],
-    /// Higher is better; comparable only within one answer.
-    pub score: f32,
-    /// The passage that answers best.
-    pub snippet: String,
-    /// Byte ranges of the snippet that hold words of the question.
-    pub marks: Vec<[usize; 2]>,
-    /// The version that was ranked.
-    pub etag: String,
-    /// Milliseconds since the Unix epoch.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub modified: Option<i64>,
-}
-
-/// Answer of `search`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-pub struct SearchResult {
-    /// Best first.
-    pub hits: Vec<SearchHit>,
-}
 
 /// The documents that may be ranked, ready for any number of questions.
 #[derive(Debug)]
@@ -119,7 +78,7 @@ impl VirtualSandbox {
     /// [`Kind::NoIndex`] where a mount has no index; [`Kind::NotFound`] for a path that names
     /// nothing; [`Kind::InvalidArgument`], and [`Kind::InvalidPattern`] for a glob.
     pub async fn search(&self, args: SearchArgs) -> Result<Answer<SearchResult>> {
-        let limit = limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
+        let limit = self.limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
         if args.query.trim().is_empty() {
             return Err(Error::new(Kind::InvalidArgument, "there is no question")
                 .hint("ask with the words that an article about it would hold"));
@@ -234,7 +193,7 @@ impl Ranking {
         };
         let object = &entry.object;
         match ranked.view.index.find(&object.key) {
-            Some((_, doc)) if *doc.etag == *object.etag.0 && doc.size == object.size => {
+            Some((_, doc)) if doc.is_version(&object.etag.0, object.size, object.modified) => {
                 if doc.state.has(State::TEXT) {
                     ranked.admitted.insert(oid(&doc.key, &doc.etag));
                     self.envelope.searched += 1;
@@ -297,7 +256,7 @@ impl Ranking {
         for (n, ranked) in self.mounts.iter().enumerate() {
             let packed = hits.iter().filter(|hit| hit.ranked == n && hit.doc.place.is_some());
             let docs: Vec<DocRef> = packed.map(|hit| hit.at).collect();
-            match ranked.view.index.warm(&docs).await {
+            match ranked.view.index.warm(&docs, READS).await {
                 Ok(warm) => held.push(warm),
                 Err(fault) => {
                     if let Some(error) = ends_the_operation(&fault) {

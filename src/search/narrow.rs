@@ -20,7 +20,7 @@ pub(crate) fn demand(options: &PatternOptions) -> Query {
         .dot_matches_new_line(options.multiline && options.dotall)
         // Grams are folded: a pattern that is smart about case demands no more if it is not.
         .case_insensitive(options.case != Case::Sensitive);
-    let alternatives = options.patterns.iter().map(|pattern| {
+    let mut alternatives = options.patterns.iter().map(|pattern| {
         let escaped = options.fixed.then(|| regex_syntax::escape(pattern));
         match parser.build().parse(escaped.as_deref().unwrap_or(pattern)) {
             Ok(hir) => plan(&hir),
@@ -29,7 +29,7 @@ pub(crate) fn demand(options: &PatternOptions) -> Query {
         }
     });
     match options.patterns.as_slice() {
-        [_] => alternatives.last().unwrap_or(Query::All),
+        [_] => alternatives.next().unwrap_or(Query::All),
         _ => Query::or(alternatives),
     }
 }

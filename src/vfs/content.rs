@@ -83,7 +83,6 @@ impl Vfs {
     }
 
     /// An object whose stored bytes are here already, all of them; `None` if they are not.
-    #[cfg_attr(not(feature = "index"), expect(dead_code, reason = "only an index has any"))]
     pub(crate) fn content_of(&self, op: &Op, entry: &Entry, bytes: Bytes) -> Option<Content> {
         (bytes.len() as u64 == entry.object.size).then(|| Content {
             vfs: self.clone(),

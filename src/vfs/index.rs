@@ -29,11 +29,15 @@ use crate::{
     bucket::{Bucket, ETag, MAX_GET, Object},
     cache::{Cache, Use},
     error::{Error, Kind},
-    tree::SnapshotBuilder,
+    tree::{Snapshot, SnapshotBuilder},
 };
 
 /// Where a published index lies, below the root of its bucket.
-pub const RESERVED: &str = ".r2vfs/";
+pub(super) const RESERVED: &str = ".r2vfs/";
+
+/// Documents of an index from which its listing is worth reading for where to split the next: three
+/// pages in a row are listed as soon as it is read.
+const WORTH_SPLITTING: u64 = 3000;
 
 /// Where indexes are looked for. The first one found is used.
 #[derive(Clone, Debug, Default)]
@@ -105,7 +109,6 @@ enum Version {
 /// An open index as one operation reads it: what it fetches is that operation's cost.
 #[derive(Clone, Debug)]
 pub(crate) struct IndexView {
-    opened: Arc<Opened>,
     /// Its segments.
     pub(crate) index: Index,
 }
@@ -193,10 +196,10 @@ impl Vfs {
             (kept.opened.clone(), kept.asked)
         };
         if self.is_fresh(op, asked) {
-            return opened.map(|opened| self.view(op, mount, opened));
+            return opened.map(|opened| self.view(op, mount, &opened));
         }
         let now = self.0.platform.monotonic();
-        let mut found = None;
+        let (mut found, mut failed) = (None, false);
         for place in 0..state.places.len() {
             match self.open_at(op, mount, place, opened.as_ref()).await {
                 Ok(Some(opened)) => {
@@ -204,13 +207,18 @@ impl Vfs {
                     break;
                 }
                 Ok(None) => {}
-                Err(fault) => op.note(format!("the index is not used: {}", fault.detail())),
+                Err(fault) => {
+                    failed = true;
+                    op.note(format!("the index is not used: {}", fault.detail()));
+                }
             }
         }
         let mut kept = state.kept();
-        *kept = Kept { opened: found.clone(), asked: Some(now) };
+        // What failed once may be there for the next question.
+        let asked = (!failed || found.is_some()).then_some(now);
+        *kept = Kept { opened: found.clone(), asked };
         drop(kept);
-        found.map(|opened| self.view(op, mount, opened))
+        found.map(|opened| self.view(op, mount, &opened))
     }
 
     /// Whether what was asked for then may still answer `op`.
@@ -257,7 +265,22 @@ impl Vfs {
 
     /// The keys of the index that is published in the bucket of `mount` itself. Only a manifest
     /// that holds tells which they are: without one nothing is hidden.
-    pub(super) async fn reserved(&self, op: &Op, mount: usize) -> HashSet<String> {
+    pub(super) async fn reserved(&self, op: &Op, mount: usize, listed: &[&str]) -> HashSet<String> {
+        let names = self.named(op, mount).await;
+        if listed.iter().all(|key| names.contains(*key)) {
+            return names;
+        }
+        // It may have been published anew since its manifest was read.
+        let mut published = self.0.indexes.mounts[mount].published.lock().await;
+        if published.asked.is_none_or(|asked| asked < op.started) {
+            *published = Published::default();
+            drop(published);
+            return self.named(op, mount).await;
+        }
+        names
+    }
+
+    async fn named(&self, op: &Op, mount: usize) -> HashSet<String> {
         match self.published(op, mount).await {
             Ok(Some((_, manifest))) => {
                 let names = manifest.segments.iter().map(|segment| segment.file.name.as_str());
@@ -272,8 +295,10 @@ impl Vfs {
     }
 
     /// Forgets what is open: a file of it was gone, or damaged. The next question looks anew.
-    pub(crate) fn forget_index(&self, mount: usize) {
-        *self.0.indexes.mounts[mount].kept() = Kept::default();
+    pub(crate) async fn forget_index(&self, mount: usize) {
+        let state = &self.0.indexes.mounts[mount];
+        *state.published.lock().await = Published::default();
+        *state.kept() = Kept::default();
     }
 
     /// The index at one place: the one that is open if it is still that one.
@@ -332,7 +357,7 @@ impl Vfs {
     }
 
     /// `opened` with everything that it reads from now on paid by `op`.
-    fn view(&self, op: &Op, mount: usize, opened: Arc<Opened>) -> IndexView {
+    fn view(&self, op: &Op, mount: usize, opened: &Opened) -> IndexView {
         let index = match &self.0.indexes.mounts[mount].places[opened.place] {
             Place::Bucket { bucket, prefix } => {
                 let source: Arc<dyn Source> = Arc::new(self.source(op, bucket.clone(), prefix));
@@ -342,26 +367,56 @@ impl Vfs {
             #[cfg(feature = "build")]
             Place::Directory(_) => opened.index.clone(),
         };
-        IndexView { opened, index }
+        IndexView { index }
     }
 
-    /// Takes the listing that an index was built from for one of the tree's own, as old as it is.
-    pub(crate) fn adopt_listing(&self, mount: usize, view: &IndexView) {
-        let listed_at = view.manifest().listed_at;
-        let mut builder = SnapshotBuilder::new();
-        for (_, doc) in view.index.live() {
-            builder.push(Object {
-                key: doc.key,
-                size: doc.size,
-                etag: ETag(doc.etag.into()),
-                modified: doc.modified,
-                archived: doc.state.has(State::ARCHIVED),
-            });
+    /// Takes over what the index of `mount` was built from, before `prefix` is listed: as a listing
+    /// that may answer, if the tree's freshness allows its age, and else to tell where to split
+    /// the next one.
+    pub(super) async fn learn_listing(&self, op: &Op, mount: usize, prefix: &str) {
+        if !self.may_have_index(mount) || self.fresh(op, mount, prefix).is_some() {
+            return;
         }
-        let age = u64::try_from(self.now_ms() - listed_at).unwrap_or(u64::MAX);
-        let began = self.0.platform.monotonic().saturating_sub(Duration::from_millis(age));
-        self.keep(mount, began, Arc::new(builder.finish(String::new(), listed_at)));
+        let strict = self.0.freshness == Freshness::Strict;
+        if strict && (!self.index_is_near(mount) || self.milestones(mount, prefix).is_some()) {
+            return;
+        }
+        let Some(view) = self.index(op, mount).await else { return };
+        let manifest = view.index.manifest();
+        let docs: u64 = manifest.segments.iter().map(|segment| u64::from(segment.docs)).sum();
+        let age = self.now_ms().saturating_sub(manifest.listed_at);
+        let age = u64::try_from(age).unwrap_or(0);
+        let age = Duration::from_millis(age);
+        let answers = match self.0.freshness {
+            Freshness::Strict => false,
+            Freshness::Bounded(most) => age <= most,
+            Freshness::Snapshot => true,
+        };
+        // A share of the keys, or a build that has not come to its end, is no listing.
+        let whole = manifest.listed_at > 0
+            && manifest.segments.iter().all(|segment| segment.shard.is_none());
+        if answers && whole {
+            let began = self.0.platform.monotonic().saturating_sub(age);
+            self.keep(mount, began, Arc::new(listing_of(&view)));
+        } else if docs > WORTH_SPLITTING && self.milestones(mount, prefix).is_none() {
+            self.hint_listing(mount, &listing_of(&view));
+        }
     }
+}
+
+/// The documents of an index as a listing.
+fn listing_of(view: &IndexView) -> Snapshot {
+    let mut builder = SnapshotBuilder::new();
+    for (_, doc) in view.index.live() {
+        builder.push(Object {
+            key: doc.key,
+            size: doc.size,
+            etag: ETag(doc.etag.into()),
+            modified: doc.modified,
+            archived: doc.state.has(State::ARCHIVED),
+        });
+    }
+    builder.finish(String::new(), view.index.manifest().listed_at)
 }
 
 /// Files of an index in a bucket, read through the cache.

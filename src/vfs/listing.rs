@@ -88,7 +88,7 @@ impl Vfs {
             .filter(|l| l.began >= oldest && prefix.starts_with(l.snapshot.prefix()))
             .max_by_key(|l| l.began)
             .map(|l| l.snapshot.clone())
-            .inspect(|snapshot| op.lists(snapshot.listed_at()))
+            .inspect(|snapshot| op.lists(mount, snapshot.listed_at()))
     }
 
     /// When a listing must have begun for `op` to answer from it.
@@ -211,6 +211,9 @@ impl Vfs {
         key: &str,
         dir: Option<&str>,
     ) -> Result<(Option<Object>, bool)> {
+        if self.0.freshness != Freshness::Strict {
+            Box::pin(self.learn_listing(op, mount, key)).await;
+        }
         if let Some(snapshot) = self.fresh(op, mount, key) {
             return Ok((snapshot.get(key), dir.is_some_and(|dir| snapshot.has_dir(dir))));
         }
@@ -234,7 +237,7 @@ impl Vfs {
     /// that holds them all is kept as a snapshot.
     async fn first_page(&self, op: &Op, mount: usize, prefix: &str) -> Result<(Vec<Object>, bool)> {
         let (began, listed_at) = (self.0.platform.monotonic(), self.now_ms());
-        op.lists(listed_at);
+        op.lists(mount, listed_at);
         let request = ListRequest { prefix: prefix.to_owned(), ..ListRequest::default() };
         let page = self.bucket_for(op, mount).list(&op.call, request).await?;
         let truncated = page.truncated || page.next.is_some();

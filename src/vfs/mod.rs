@@ -27,20 +27,20 @@ mod veil;
 mod walk;
 
 use std::{
+    collections::BTreeMap,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
 };
 
-pub use content::{ByteStream, Content};
-#[cfg(feature = "build")]
 pub(crate) use content::STEP;
-#[cfg(feature = "build")]
-pub(crate) use haystack::from_io;
+pub use content::{ByteStream, Content};
 pub use decode::{Compression, MAX_DECODED};
 pub use haystack::Haystack;
+#[cfg(feature = "build")]
+pub(crate) use haystack::from_io;
 pub use index::IndexOptions;
 #[cfg(feature = "index")]
 pub(crate) use index::{IndexView, ends_the_operation};
@@ -90,9 +90,8 @@ pub struct Op {
     pub started: Duration,
     /// Work stops when it would cost more.
     pub budget: Budget,
-    /// When the oldest listing used so far began: milliseconds since the Unix epoch, or
-    /// [`i64::MAX`] before there is one.
-    as_of: Arc<AtomicI64>,
+    /// When the oldest listing used so far of each mount began: milliseconds since the Unix epoch.
+    listed: Arc<Mutex<BTreeMap<usize, i64>>>,
     /// See [`Op::order_broke`].
     order_broke: Arc<AtomicBool>,
     /// Requests that were allowed, sent or not: many wait for a permit before they count as cost.
@@ -118,12 +117,20 @@ pub struct Budget {
 impl Op {
     /// When the oldest listing that the operation used began: milliseconds since the Unix epoch.
     pub fn as_of(&self) -> Option<i64> {
-        Some(self.as_of.load(Relaxed)).filter(|as_of| *as_of != i64::MAX)
+        self.listings().into_iter().map(|(_, as_of)| as_of).min()
     }
 
-    /// A listing that began at `listed_at` is used.
-    fn lists(&self, listed_at: i64) {
-        self.as_of.fetch_min(listed_at, Relaxed);
+    /// The same of each mount that was listed, by its number.
+    pub(crate) fn listings(&self) -> Vec<(usize, i64)> {
+        let listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        listed.iter().map(|(mount, as_of)| (*mount, *as_of)).collect()
+    }
+
+    /// A listing of `mount` that began at `listed_at` is used.
+    fn lists(&self, mount: usize, listed_at: i64) {
+        let mut listed = self.listed.lock().unwrap_or_else(PoisonError::into_inner);
+        let oldest = listed.entry(mount).or_insert(listed_at);
+        *oldest = listed_at.min(*oldest);
     }
 
     /// Whether a listing was seen to leave byte order after its first page: what was handed out
@@ -258,7 +265,7 @@ impl Vfs {
             },
             started,
             budget,
-            as_of: Arc::new(AtomicI64::new(i64::MAX)),
+            listed: Arc::default(),
             order_broke: Arc::default(),
             allowed: Arc::default(),
             reserved: Arc::default(),
@@ -274,6 +281,12 @@ impl Vfs {
     /// The cache that this tree reads through.
     pub fn cache(&self) -> &Cache {
         &self.0.cache
+    }
+
+    /// Whether the version of `entry` names its content for good; see [`Bucket::trusts`].
+    #[cfg(feature = "build")]
+    pub(crate) fn trusts(&self, entry: &Entry) -> bool {
+        self.bucket(entry.mount).trusts(&entry.object)
     }
 
     /// Whether each read from `mount` is a round trip.

@@ -77,6 +77,19 @@ impl Vfs {
         }
     }
 
+    /// What earlier reads showed of a version, at no cost: its `Content-Type`, and its lines.
+    pub(crate) fn seen(&self, entry: &Entry) -> (Option<String>, Option<u64>) {
+        let (bucket, object) = (self.bucket(entry.mount), &entry.object);
+        if !bucket.trusts(object) {
+            return (None, None);
+        }
+        let headers = self.0.cache.headers(&**bucket, object);
+        let content_type =
+            headers.and_then(|headers| headers.content_type.as_deref().map(Into::into));
+        let version = (bucket.id(), object.key.clone(), object.etag.clone());
+        (content_type, self.marks().total(&version))
+    }
+
     /// The canonical path of the directory that `path` names, ending in `/`.
     ///
     /// # Errors
@@ -112,7 +125,7 @@ impl Vfs {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
         }
-        op.lists(self.now_ms());
+        op.lists(mount, self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
         let page = self.bucket_for(op, mount).list(&op.call, request).await?;
@@ -171,7 +184,7 @@ impl Vfs {
         path: &str,
         known: bool,
     ) -> Result<(Vec<Child>, Vec<String>, Option<Error>)> {
-        op.lists(self.now_ms());
+        op.lists(mount, self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
         let mut pages = Pages::new(self.bucket_for(op, mount), op.call.clone(), request);

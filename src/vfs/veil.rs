@@ -33,7 +33,9 @@ impl Veil {
         if !listed && !folded {
             return Ok(page);
         }
-        let names = self.vfs.reserved(&self.op, self.mount).await;
+        let keys = page.objects.iter().map(|object| object.key.as_str());
+        let keys: Vec<&str> = keys.filter(|key| key.starts_with(RESERVED)).collect();
+        let names = self.vfs.reserved(&self.op, self.mount, &keys).await;
         let all = page.objects.len();
         page.objects.retain(|object| !names.contains(&object.key));
         self.op.reserves((all - page.objects.len()) as u64);
@@ -72,7 +74,10 @@ impl Bucket for Veil {
         self.bucket.trusts(object)
     }
 
-    fn list(&self, call: &Call, request: ListRequest) -> BoxFuture<'_, Result<ListPage>> {
+    fn list(&self, call: &Call, mut request: ListRequest) -> BoxFuture<'_, Result<ListPage>> {
+        // The few keys that were asked for may be those that are hidden.
+        let meets = request.prefix.starts_with(RESERVED) || RESERVED.starts_with(&request.prefix);
+        request.max_keys = request.max_keys.filter(|_| !meets);
         let call = call.clone();
         Box::pin(async move {
             let page = self.bucket.list(&call, request).await?;

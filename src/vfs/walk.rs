@@ -176,6 +176,8 @@ impl Walk {
                     let Some(scope) = self.scopes.pop_front() else {
                         return Ok(None);
                     };
+                    let learned = self.vfs.learn_listing(&self.op, scope.mount, &scope.prefix);
+                    Box::pin(learned).await;
                     self.current = Some(self.start(scope));
                 }
                 Some(Current::Kept { mount, snapshot, scope, skip }) => {
@@ -207,7 +209,7 @@ impl Walk {
         let listed_at = vfs.now_ms();
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
-        self.op.lists(listed_at);
+        self.op.lists(scope.mount, listed_at);
         let ahead = vfs.platform().spawn(fetch(source));
         Current::Listing(Box::new(Listing {
             scope,

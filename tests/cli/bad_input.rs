@@ -121,7 +121,8 @@ fn a_command_line() {
     world.say("find /").fails(&["no command `find`", "next: write `r2vfs glob`"]);
     world.say("grep --ignore-cse x").fails(&["--ignore-cse", "next: ", "--ignore-case"]);
     world.run(&[]).fails(&["no command", "next: "]);
-    world.say("tool").fails(&["NAME", "next: "]);
+    world.say("tool lst {}").fails(&["\"lst\"", "next: did you mean list?"]);
+    world.say("tool list --schemas").fails(&["--schemas", "next: "]);
 }
 
 /// A server that answers every request with `answer`, and its address.

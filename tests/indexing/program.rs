@@ -112,16 +112,16 @@ impl Bucket {
         keys.map(|key| String::from_utf8(key).expect("a key")).collect()
     }
 
-    /// The directory of the index.
-    pub(super) fn dir(&self) -> PathBuf {
+    /// The directory of the index, once there is one.
+    pub(super) fn dir(&self) -> Option<PathBuf> {
         let indexes = self.home.path().join(".cache/r2vfs/index/v1");
-        let mut dirs = std::fs::read_dir(indexes).expect("a directory");
-        dirs.next().expect("an index").expect("it can be read").path()
+        let mut dirs = std::fs::read_dir(indexes).ok()?;
+        Some(dirs.next()?.expect("it can be read").path())
     }
 
     /// The files of its segments.
     pub(super) fn segments(&self) -> Vec<PathBuf> {
-        let files = std::fs::read_dir(self.dir()).expect("a directory");
+        let files = std::fs::read_dir(self.dir().expect("an index")).expect("a directory");
         let paths = files.map(|file| file.expect("it can be read").path());
         paths.filter(|path| path.extension().is_some_and(|end| end == "seg")).collect()
     }

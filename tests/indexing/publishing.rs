@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 
 use super::program::{Bucket, Ran};
-use crate::support::{Kind, Quirk, Stored};
+use crate::support::{Fault, Kind, Quirk, Rule, Stored};
 
 fn at(bucket: &Bucket, home: &TempDir, words: &str) -> Ran {
     let words = format!("{words} --json");
@@ -73,23 +73,32 @@ async fn shares_of_several_machines_are_joined_by_publishing() {
     assert_eq!(numbers, [3, 2, 1].map(Some), "{ran}");
 }
 
+#[cfg(unix)]
+fn signal(child: &std::process::Child, which: &str) {
+    let id = child.id().to_string();
+    let sent = std::process::Command::new("kill").args([which, &id]).status().expect("kill runs");
+    assert!(sent.success());
+}
+
+#[cfg(unix)]
 #[tokio::test(flavor = "multi_thread")]
 async fn of_two_publishers_the_slower_is_told_and_destroys_nothing() {
     let bucket = Bucket::with(20).await;
     let other = TempDir::new().expect("a temporary directory");
     bucket.index("build");
     assert_eq!(at(&bucket, &other, "build").code, Some(0));
-    // The other publishes while the first one's segment is on its way.
-    use crate::support::{Fault, Rule};
+    // The other one publishes while the first, which has read that nothing is there, stands still
+    // with its segment on the way.
     let name = bucket.segments()[0].file_name().expect("a name").to_string_lossy().into_owned();
-    let slow = Rule::puts(Fault::Hang).key(&format!(".r2vfs/{name}")).times(1);
-    bucket.server.faults().add(slow);
+    let busy = Rule::puts(Fault::retry_after(3)).key(&format!(".r2vfs/{name}")).times(1);
+    bucket.server.faults().add(busy);
     bucket.server.reset();
     let mut child = bucket.spawned(&mut bucket.command("publish --json"));
-    // The probe takes four PUTs; the fifth is the segment, which gets no answer until it is asked
-    // for again.
+    // The probe takes four PUTs; the fifth is the segment.
     assert!(bucket.asked(Kind::Put, 5, &mut child), "it uploads");
+    signal(&child, "-STOP");
     let winner = at(&bucket, &other, "publish");
+    signal(&child, "-CONT");
     assert_eq!(winner.code, Some(0), "{winner}");
     let won = segments_of_the_manifest(&bucket);
     let manifest = bucket.server.store().get(".r2vfs/manifest.json").expect("it").etag.clone();
@@ -138,8 +147,12 @@ async fn a_killed_publisher_leaves_the_old_index_and_uploads_nothing_twice() {
     bucket.server.reset();
     bucket.index("publish");
     assert_eq!(segments_of_the_manifest(&bucket).len(), 2);
-    let segments =
-        bucket.server.log().iter().filter(|a| a.kind == Kind::Put && a.name.ends_with(".seg")).count();
+    let segments = bucket
+        .server
+        .log()
+        .iter()
+        .filter(|a| a.kind == Kind::Put && a.name.ends_with(".seg"))
+        .count();
     assert_eq!(segments, 0, "they were there already");
     bucket.is_sound();
 }

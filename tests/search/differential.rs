@@ -16,13 +16,13 @@ use super::{
 
 /// One comparison.
 #[derive(Clone)]
-struct Trial {
-    files: Vec<Vec<u8>>,
-    pattern: PatternOptions,
-    search: SearchOptions,
-    mode: HitMode,
-    only_matching: bool,
-    explicit: bool,
+pub(crate) struct Trial {
+    pub(crate) files: Vec<Vec<u8>>,
+    pub(crate) pattern: PatternOptions,
+    pub(crate) search: SearchOptions,
+    pub(crate) mode: HitMode,
+    pub(crate) only_matching: bool,
+    pub(crate) explicit: bool,
 }
 
 impl fmt::Debug for Trial {
@@ -32,7 +32,7 @@ impl fmt::Debug for Trial {
     }
 }
 
-fn contents() -> impl Strategy<Value = Vec<u8>> {
+pub(crate) fn contents() -> impl Strategy<Value = Vec<u8>> {
     let word = select(vec![
         "a", "b", "A", "foo", "Foo", "fo", "bar", "é", "É", " ", " ", "", "-", "_", "\t", "ß", "9",
         "foo bar", "\r", "€", "ſ", "K",
@@ -132,7 +132,7 @@ fn one_in(n: u32) -> impl Strategy<Value = bool> {
     prop::bool::weighted(1.0 / f64::from(n))
 }
 
-fn trials() -> impl Strategy<Value = Trial> {
+pub(crate) fn trials() -> impl Strategy<Value = Trial> {
     let flags = (
         (
             patterns(),

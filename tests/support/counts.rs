@@ -60,6 +60,9 @@ pub(crate) struct Totals {
     pub(crate) abandoned: u64,
     /// TCP connections accepted.
     pub(crate) connections: u64,
+    /// Gets that began while no other was under way: where each waits for those before it, the
+    /// round trips one after another.
+    pub(crate) get_rounds: u64,
 }
 
 /// The log is for tests, which are small; a benchmark must not fill the memory with it.
@@ -81,6 +84,8 @@ pub(crate) struct Counts {
     running: AtomicU64,
     abandoned: AtomicU64,
     connections: AtomicU64,
+    get_rounds: AtomicU64,
+    running_gets: AtomicU64,
     log: Mutex<Vec<Asked>>,
 }
 
@@ -102,6 +107,9 @@ impl Counts {
     pub(super) fn begin(self: &Arc<Self>, asked: Asked) -> Running {
         let kind = asked.kind;
         self.slot(kind).fetch_add(1, SeqCst);
+        if kind == Kind::Get && self.running_gets.fetch_add(1, SeqCst) == 0 {
+            self.get_rounds.fetch_add(1, SeqCst);
+        }
         let running = self.running.fetch_add(1, SeqCst) + 1;
         self.most.fetch_max(running, SeqCst);
         let mut log = self.log.lock().unwrap_or_else(PoisonError::into_inner);
@@ -133,6 +141,7 @@ impl Counts {
             running: load(&self.running),
             abandoned: load(&self.abandoned),
             connections: load(&self.connections),
+            get_rounds: load(&self.get_rounds),
         }
     }
 
@@ -149,7 +158,7 @@ impl Counts {
         for slot in [&self.aborts, &self.deletes, &self.others] {
             slot.store(0, SeqCst);
         }
-        for slot in [&self.bytes, &self.abandoned, &self.connections] {
+        for slot in [&self.bytes, &self.abandoned, &self.connections, &self.get_rounds] {
             slot.store(0, SeqCst);
         }
         self.most.store(self.running.load(SeqCst), SeqCst);
@@ -182,6 +191,9 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         self.counts.running.fetch_sub(1, SeqCst);
+        if self.kind == Kind::Get {
+            self.counts.running_gets.fetch_sub(1, SeqCst);
+        }
         if !self.done {
             self.counts.abandoned.fetch_add(1, SeqCst);
         }

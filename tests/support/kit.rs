@@ -57,6 +57,7 @@ pub(crate) fn request(pattern: &str) -> ScanRequest {
         budget: Budget::default(),
         every: false,
         start: None,
+        dry_run: false,
     }
 }
 

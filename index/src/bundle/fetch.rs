@@ -1,6 +1,6 @@
 //! Brings ranges of many bundles into memory.
 //!
-//! Fetched one by one, the posting lists of a query cost a round trip each. [`fetch`] takes all
+//! Fetched one by one, the posting lists of a query cost a round trip each. [`fetch()`] takes all
 //! that a step of a query wants, over all segments, widens it to pages, leaves out what is there,
 //! joins what lies close together, and asks each file once, files side by side: one round.
 

@@ -11,7 +11,7 @@
 //! ```
 //!
 //! Reading is in two steps, because what searches is synchronous and what fetches is not:
-//! [`fetch`] brings ranges of many bundles into memory side by side, [`Part::get`] reads what is
+//! [`fetch()`] brings ranges of many bundles into memory side by side, [`Part::get`] reads what is
 //! there. The checksum of the footer covers that of the hot bytes, which covers the page table: the
 //! four bytes that a manifest keeps ([`FileRef::check`]) pin the whole file.
 
@@ -235,7 +235,7 @@ impl Part {
     /// `range` of the part, fetched where it is not in memory.
     ///
     /// # Errors
-    /// As [`Part::get`] and [`fetch`].
+    /// As [`Part::get`] and [`fetch()`].
     pub async fn read(&self, range: Range<u64>) -> Result<Bytes> {
         if let Some(bytes) = self.get(range.clone())? {
             return Ok(bytes);

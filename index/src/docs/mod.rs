@@ -1,8 +1,8 @@
 //! The documents table: which keys at which versions a segment covers, and what is known of each.
 //!
 //! As structs with two strings each, a million documents take 200 MB before the first query. The
-//! table stays in memory as it was encoded ([`row`]): rows in key order, each key without what it
-//! shares with the one before, in groups of [`GROUP`] that begin with a whole key. A document's
+//! table stays in memory as it was encoded (`row`): rows in key order, each key without what it
+//! shares with the one before, in groups of 16 that begin with a whole key. A document's
 //! number is its rank.
 //!
 //! All rows are decoded once when the table is opened; what is handed out later was checked.
@@ -60,6 +60,14 @@ pub struct Doc {
 }
 
 impl Doc {
+    /// Whether this is the version that a listing names. The time counts too, to the second, which
+    /// is as fine as some servers tell it: an object that is given another Content-Encoding in
+    /// place keeps its ETag and its size, and a search reads something else from then on.
+    pub fn is_version(&self, etag: &str, size: u64, modified: Option<i64>) -> bool {
+        let second = |time: Option<i64>| time.map(|ms| ms.div_euclid(1000));
+        self.etag == etag && self.size == size && second(self.modified) == second(modified)
+    }
+
     /// See [`oid`].
     pub fn oid(&self) -> u64 {
         oid(&self.key, &self.etag)

@@ -1,6 +1,6 @@
 //! Which documents may match a regex, without their text.
 //!
-//! A regex cannot be looked up, but what every match of it must hold can: [`plan`] takes it apart
+//! A regex cannot be looked up, but what every match of it must hold can: [`plan()`] takes it apart
 //! into a [`Query`] over n-grams. An [`Extractor`] finds the grams of each document, a
 //! [`GramWriter`] turns them round into posting lists, and a [`GramReader`] answers a query with
 //! the documents that have what it asks for. They are candidates: whoever asked verifies them on
@@ -8,7 +8,7 @@
 //!
 //! Both sides see text the same way, and that is where exactness is decided:
 //!
-//! - Characters are [folded](fold), so that a pattern that ignores case needs no other grams than
+//! - Characters are [folded](mod@fold), so that a pattern that ignores case needs no other grams than
 //!   one that does not.
 //! - Bytes that are no UTF-8 are a border that no gram reaches over. Every complete sequence
 //!   begins with a byte at which decoding starts afresh, so it decodes the same in a document as

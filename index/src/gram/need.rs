@@ -18,7 +18,7 @@ use super::fold::{fold, folded};
 pub(super) const GAP: char = '\u{10FFFF}';
 
 /// Folded characters that follow one another in a match, but for [`GAP`]s.
-pub type Text = Vec<char>;
+pub(super) type Text = Vec<char>;
 
 /// A condition on a document.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -62,7 +62,7 @@ const MAX_RANGES: usize = 32;
 /// The parser stops at 250; a tree built by hand may go on.
 const MAX_DEPTH: usize = 512;
 
-/// What every match of `hir` needs, before it comes to grams. [`plan`](super::plan) goes on from
+/// What every match of `hir` needs, before it comes to grams. [`plan()`](super::plan()) goes on from
 /// here; other designs of grams are measured from here too (`examples/gram_designs.rs`).
 pub fn need(hir: &Hir) -> Need {
     Part::of(hir, 0).whole()
@@ -134,8 +134,7 @@ impl Part {
             // Its needs hold only where it is there.
             return Self::any([again, Self::one(Text::new())].into_iter());
         }
-        // A fourth copy of what is repeated adds no gram, but for single characters and pairs,
-        // where it is the run's length that the end of the last gram shows.
+        // Four copies of single characters make any gram that more of them do.
         let mut run = once;
         let mut copies = 1;
         while copies < repetition.min.min(4) && run.texts.len() * again.texts.len() <= MAX_TEXTS / 4
@@ -146,13 +145,8 @@ impl Part {
         if copies == repetition.min && repetition.max == Some(copies) {
             return run;
         }
-        let needs = std::mem::take(&mut run.needs);
-        let size = std::mem::take(&mut run.size);
-        let longer = run.clone().then(Self::unknown()).then(again);
-        let mut part =
-            if copies == repetition.min { Self::any([run, longer].into_iter()) } else { longer };
-        part.add(needs, size);
-        part
+        // Where it ends with the last of these copies, that is both sides of the gap.
+        run.then(Self::unknown()).then(again)
     }
 
     fn then(mut self, mut next: Self) -> Self {
@@ -214,12 +208,12 @@ impl Part {
 
     /// All that is known, as a condition.
     fn whole(mut self) -> Need {
-        let texts = self.from_texts();
+        let texts = self.of_texts();
         self.needs.push(texts);
         Need::and(self.needs)
     }
 
-    fn from_texts(&self) -> Need {
+    fn of_texts(&self) -> Need {
         Need::or(self.texts.iter().map(|text| {
             let pieces = text.split(|&char| char == GAP).filter(|piece| !piece.is_empty());
             Need::and(pieces.map(|piece| Need::Piece(piece.to_vec())))
@@ -235,7 +229,7 @@ impl Part {
 
     /// The same with what its texts say moved into the needs, and of each text only the edges.
     fn settle(mut self, edge: usize) -> Self {
-        let (need, size) = (self.from_texts(), symbols(&self.texts));
+        let (need, size) = (self.of_texts(), symbols(&self.texts));
         if need != Need::All {
             self.add(vec![need], size);
         }

@@ -109,6 +109,8 @@ impl Query {
                 [a, b, c] => grams.push(Self::Gram(window(a, b, c, NONE))),
                 // Two ideographs are a gram whatever follows.
                 [a, b] if wide(a) && wide(b) => grams.push(Self::Gram(window(a, b, NONE, NONE))),
+                // The gram before ends with an ideograph and says nothing of what follows it.
+                [a, b] if wide(a) => grams.push(range(beginning(a, b))),
                 _ => {}
             }
         }

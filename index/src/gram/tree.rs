@@ -63,7 +63,7 @@ impl Tree {
                 let mut left = all;
                 parts.retain(|part| {
                     let about = part.about(all);
-                    let after = if all == 0 { 0 } else { left * about / all };
+                    let after = (left * about).checked_div(all).unwrap_or(0);
                     let saved = (left - after).saturating_mul(DOCUMENT);
                     let pays = part.cost() == 0 || left == all || saved > part.cost() + FETCH;
                     if pays {

@@ -112,7 +112,7 @@ impl PackReader {
     /// between them are read together.
     ///
     /// # Errors
-    /// As [`PackReader::blocks_of`] and [`fetch`].
+    /// As [`PackReader::blocks_of`] and [`fetch()`].
     pub async fn warm(&self, places: &[Place], gap: u64) -> Result<Held> {
         fetch(&self.wanted(places)?, gap).await
     }
@@ -151,7 +151,7 @@ impl PackReader {
     /// A text, fetched where it is not in memory.
     ///
     /// # Errors
-    /// As [`PackReader::get`] and [`fetch`].
+    /// As [`PackReader::get`] and [`fetch()`].
     pub async fn text(&self, place: Place) -> Result<Bytes> {
         let held = self.warm(&[place], 0).await?;
         let text = self.get(place)?;

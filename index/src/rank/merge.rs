@@ -31,7 +31,11 @@ use crate::{
 ///
 /// # Errors
 /// What reading the inputs, which must lie in memory or on this machine, and writing fails with.
-pub fn merge(inputs: &[(TextReader, &dyn Fn(u64) -> bool)], scratch: &Path, out: &mut BundleWriter) -> Result<()> {
+pub fn merge(
+    inputs: &[(TextReader, &dyn Fn(u64) -> bool)],
+    scratch: &Path,
+    out: &mut BundleWriter,
+) -> Result<()> {
     let dir = tempfile::Builder::new().prefix("merge-").tempdir_in(scratch)?;
     let mut segments = Vec::new();
     let mut filters = Vec::new();
@@ -59,9 +63,10 @@ pub fn merge(inputs: &[(TextReader, &dyn Fn(u64) -> bool)], scratch: &Path, out:
         segments.extend(index.searchable_segments().map_err(unwritten)?);
         let mut bits = Vec::new();
         write_alive_bitset(&sections, &mut bits)?;
-        filters.push((lives < table.sections()).then(|| {
-            AliveBitSet::open(tantivy::directory::OwnedBytes::new(bits))
-        }));
+        filters.push(
+            (lives < table.sections())
+                .then(|| AliveBitSet::open(tantivy::directory::OwnedBytes::new(bits))),
+        );
     }
     if segments.is_empty() {
         return Ok(());

@@ -2,8 +2,8 @@
 //!
 //! BM25 over whole articles finds the right subject and, in a long article, the wrong place; over
 //! sections it finds the place and misses what only the title says. So both are computed from one
-//! index of sections: the articles are ranked by what all their sections, titles and paths hold
-//! together with what their best section holds, and answered with that section.
+//! index of sections: articles are ranked by what all their sections, their title and their path
+//! hold together, and answered with the section that holds most.
 //!
 //! Postings, positions, the dictionary and the stored places are tantivy's. Its scorers are not
 //! used: they rate a document by itself, and here a document is only a part of one. What they skip

@@ -16,9 +16,6 @@ use super::{
 };
 use crate::fault::Result;
 
-/// Words further apart than this are not together.
-const WINDOW: u32 = 8;
-
 /// Positions of one word in one zone of one segment, read forward.
 struct Cursor {
     lists: Vec<SegmentPostings>,
@@ -82,6 +79,7 @@ pub(crate) fn together(
     segment: usize,
     words: &[&Sought],
     sections: &[u32],
+    window: u32,
 ) -> Result<Option<Vec<Vec<f32>>>> {
     let mut cursors = Vec::new();
     for word in words {
@@ -95,21 +93,21 @@ pub(crate) fn together(
         for (cursor, places) in cursors.iter_mut().zip(&mut places) {
             cursor.at(*section, places);
         }
-        let pairs = places.windows(2).map(|pair| nearness(&pair[0], &pair[1])).collect();
+        let pairs = places.windows(2).map(|pair| nearness(&pair[0], &pair[1], window)).collect();
         all.push(pairs);
     }
     Ok(Some(all))
 }
 
 /// For each place of one word, how near the other's nearest place is: 1 for neighbours.
-fn nearness(a: &[u32], b: &[u32]) -> f32 {
+fn nearness(a: &[u32], b: &[u32], window: u32) -> f32 {
     let mut sum = 0.0;
     let mut from = 0;
     for at in a {
-        while from < b.len() && b[from] + WINDOW < *at {
+        while from < b.len() && b[from] + window < *at {
             from += 1;
         }
-        let near = b[from..].iter().take_while(|other| **other <= at + WINDOW);
+        let near = b[from..].iter().take_while(|other| **other <= at + window);
         let nearest = near.map(|other| other.abs_diff(*at)).filter(|apart| *apart > 0).min();
         sum += nearest.map_or(0.0, |apart| 1.0 / apart as f32);
     }
@@ -126,7 +124,7 @@ pub(crate) fn phrase(
 ) -> Result<Option<Vec<u32>>> {
     let mut all = Vec::new();
     let mut complete = true;
-    for at in [Zone::Body, Zone::Title, Zone::Heading, Zone::Path] {
+    for at in [Zone::Body, Zone::Title, Zone::Path] {
         if zone.is_some_and(|zone| zone != at) {
             continue;
         }

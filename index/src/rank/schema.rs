@@ -1,8 +1,8 @@
 //! How sections lie in tantivy.
 //!
-//! A field per zone (title, headings, path, body) would cost a dictionary per zone, and a remote
+//! A field per zone (title, path, body) would cost a dictionary per zone, and a remote
 //! query reads blocks of each. Here all terms are in one field, and a zone is one byte behind the
-//! term: a word's four terms are neighbours in one block of one dictionary, and their postings
+//! term: a word's three terms are neighbours in one block of one dictionary, and their postings
 //! neighbours in one file.
 
 use tantivy::{
@@ -18,16 +18,16 @@ use crate::{
 /// Where in a section a word stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) enum Zone {
+    /// With the heading above it.
     Body,
     /// Only the first section of an article has these.
     Title,
-    Heading,
     /// Only the first section of an article has these.
     Path,
 }
 
 /// Below every byte of a term, so that `term + zone` follows `term` before any longer term.
-const LAST_ZONE: u8 = 3;
+const LAST_ZONE: u8 = 2;
 
 impl Zone {
     /// The byte behind a term of this zone.
@@ -35,8 +35,7 @@ impl Zone {
         match self {
             Self::Body => None,
             Self::Title => Some('\u{1}'),
-            Self::Heading => Some('\u{2}'),
-            Self::Path => Some('\u{3}'),
+            Self::Path => Some('\u{2}'),
         }
     }
 
@@ -45,8 +44,7 @@ impl Zone {
         match key.strip_prefix(term)? {
             [] => Some(Self::Body),
             [1] => Some(Self::Title),
-            [2] => Some(Self::Heading),
-            [3] => Some(Self::Path),
+            [2] => Some(Self::Path),
             _ => None,
         }
     }

@@ -2,8 +2,9 @@
 //!
 //! Adding up the scores of sections counts a long article's repetition as relevance. An article's
 //! words are added up instead, and BM25's saturation and length norm applied to the sum: as if it
-//! were one document, with words in title, headings and path counted more than once (BM25F with
-//! one length). Beside it each section has a score of its own.
+//! were one document, with words of the title counted more than once (BM25F with one length). The
+//! path, whose words a page need not have, adds its share apart. Beside it each section has a score
+//! of its own, which only says where in the article the answer is.
 
 use tantivy::{postings::BlockSegmentPostings, schema::IndexRecordOption};
 
@@ -54,10 +55,10 @@ impl Numbers {
 /// How often one word occurs, by section and by article, over all segments.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
-    /// (section, words of body and headings), rising.
+    /// (section, words of its body), rising.
     pub(crate) sections: Vec<(u32, f32)>,
-    /// (article, words of all zones), rising.
-    pub(crate) articles: Vec<(u32, f32)>,
+    /// (article, words of bodies and title, what its path adds), rising.
+    pub(crate) articles: Vec<(u32, f32, f32)>,
 }
 
 /// Counts a word, in one zone or in all. None where postings were not in memory.
@@ -71,17 +72,16 @@ pub(crate) fn count(
     let mut counts = Counts::default();
     let mut complete = true;
     for ((reader, postings), first) in readers.iter().zip(&found.postings).zip(&numbers.first) {
-        let mut hits: Vec<(u32, f32, f32)> = Vec::new();
+        let mut hits: Vec<(u32, f32, f32, f32)> = Vec::new();
         let mut lists = 0;
         for posting in postings {
             if zone.is_some_and(|zone| zone != posting.zone) {
                 continue;
             }
-            let (weight, in_section) = match posting.zone {
-                Zone::Body => (1.0, 1.0),
-                Zone::Heading => (weights.heading, weights.heading),
-                Zone::Title => (weights.title, 0.0),
-                Zone::Path => (weights.path, 0.0),
+            let (weight, in_section, alone) = match posting.zone {
+                Zone::Body => (1.0, 1.0, 0.0),
+                Zone::Title => (weights.title, 0.0, 0.0),
+                Zone::Path => (0.0, 0.0, weights.path),
             };
             let read = reader
                 .tantivy()
@@ -94,7 +94,7 @@ pub(crate) fn count(
             lists += 1;
             each(&mut blocks, |section, times| {
                 let times = times as f32;
-                hits.push((section, times * weight, times * in_section));
+                hits.push((section, times * weight, times * in_section, alone));
             });
         }
         if lists > 1 {
@@ -117,17 +117,20 @@ fn each(blocks: &mut BlockSegmentPostings, mut take: impl FnMut(u32, u32)) {
 fn add_up(
     reader: &TextReader,
     (first_article, first_section): (u32, u32),
-    hits: &[(u32, f32, f32)],
+    hits: &[(u32, f32, f32, f32)],
     counts: &mut Counts,
 ) {
     let articles = reader.articles();
     let mut article = 0;
-    for (section, weighted, in_section) in hits {
+    for (section, weighted, in_section, alone) in hits {
         // tantivy holds no document that the table does not count: opening has compared them.
         article = articles.of_section(*section, article);
         match counts.articles.last_mut() {
-            Some((last, sum)) if *last == first_article + article => *sum += weighted,
-            _ => counts.articles.push((first_article + article, *weighted)),
+            Some((last, sum, more)) if *last == first_article + article => {
+                *sum += weighted;
+                *more += alone;
+            }
+            _ => counts.articles.push((first_article + article, *weighted, *alone)),
         }
         if *in_section > 0.0 {
             match counts.sections.last_mut() {
@@ -143,10 +146,6 @@ fn add_up(
 pub(crate) struct Tally {
     pub(crate) articles: Vec<f32>,
     pub(crate) sections: Vec<f32>,
-    /// What the words say that an article has.
-    pub(crate) covered: Vec<f32>,
-    /// What all words say.
-    pub(crate) all: f32,
 }
 
 impl Tally {
@@ -154,8 +153,6 @@ impl Tally {
         Self {
             articles: vec![0.0; numbers.articles() as usize],
             sections: vec![0.0; numbers.sections() as usize],
-            covered: vec![0.0; numbers.articles() as usize],
-            all: 0.0,
         }
     }
 
@@ -175,10 +172,10 @@ impl Tally {
         let words = numbers.words as f32;
         let average = words / numbers.articles().max(1) as f32;
         let mut lengths = Lengths { readers, numbers, segment: 0 };
-        for (article, times) in &counts.articles {
+        for (article, times, more) in &counts.articles {
             let length = lengths.of_article(*article);
-            self.articles[*article as usize] += worth * saturated(*times, length, average);
-            self.covered[*article as usize] += worth;
+            let score = saturated(*times, length, average) + more;
+            self.articles[*article as usize] += worth * score;
         }
         let average = words / numbers.sections().max(1) as f32;
         let mut lengths = Lengths { readers, numbers, segment: 0 };
@@ -186,7 +183,6 @@ impl Tally {
             let length = lengths.of_section(*section);
             self.sections[*section as usize] += worth * saturated(*times, length, average);
         }
-        self.all += worth;
     }
 }
 

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bundle::{Bundle, Part, fetch},
     fault::{Fault, FaultKind, Result},
-    text::Lang,
+    text::{Kind, Lang},
 };
 
 /// The full text of an index: that of all its segments, with one statistic.
@@ -170,29 +170,39 @@ impl Searcher {
         Ok(found)
     }
 
-    /// Replaces words that are nowhere by near ones.
+    /// Replaces words that are nowhere by near ones: two rounds for all of them.
     async fn mend(&self, words: &mut [Sought], notes: &mut Vec<String>) -> Result<()> {
-        for at in typo::unknown(words) {
-            let word = &words[at];
-            let near = self.until(|| typo::near(&self.readers, word)).await?;
+        let unknown = typo::unknown(words);
+        if unknown.is_empty() {
+            return Ok(());
+        }
+        let near = self
+            .until(|| {
+                let near: Vec<Option<Vec<String>>> = unknown
+                    .iter()
+                    .map(|at| typo::near(&self.readers, &words[*at]))
+                    .collect::<Result<_>>()?;
+                Ok(near.into_iter().collect::<Option<Vec<_>>>())
+            })
+            .await?;
+        for (at, near) in unknown.iter().zip(near) {
+            let word = &mut words[*at];
             if near.is_empty() {
                 notes.push(format!("no article has {:?}", word.word.text));
                 continue;
             }
-            notes.push(format!(
-                "no article has {:?}; searched for {} instead",
-                word.word.text,
-                near.iter().map(|term| format!("{term:?}")).collect::<Vec<_>>().join(", ")
-            ));
-            let word = &mut words[at];
+            if word.word.kind != Kind::Pair {
+                let quoted: Vec<String> = near.iter().map(|term| format!("{term:?}")).collect();
+                let (asked, quoted) = (&word.word.text, quoted.join(", "));
+                notes.push(format!("no article has {asked:?}; searched for {quoted} instead"));
+            }
             typo::stand_in(word, near);
-            self.until(|| {
-                let one = std::iter::once(&mut *word);
-                Ok(terms::look_up(&self.readers, one)?.then_some(()))
-            })
-            .await?;
         }
-        Ok(())
+        self.until(|| {
+            let mended = words.iter_mut().enumerate().filter(|(at, _)| unknown.contains(at));
+            Ok(terms::look_up(&self.readers, mended.map(|(_, word)| word))?.then_some(()))
+        })
+        .await
     }
 
     fn hit(&self, place: &Place) -> Result<Option<Hit>> {
@@ -339,7 +349,7 @@ impl Ranking<'_> {
             worths.push((*word, worth));
         }
         let mut notes = Vec::new();
-        let allowed = allowed(clauses, &matches, &mut tally, &mut notes);
+        let allowed = allowed(clauses, &matches, &mut notes);
         let scores = Scores { readers, numbers, tally: &tally, weights, lang: self.lang };
         let (mut candidates, more) = self.admitted(scores.candidates(), &allowed);
         let near: Vec<(&Sought, f32)> = worths
@@ -379,7 +389,7 @@ impl Ranking<'_> {
         if let [word] = sought {
             let counts = count(readers, numbers, word, zone, weights)?;
             return Ok(counts
-                .map(|counts| counts.articles.into_iter().map(|(article, _)| article).collect()));
+                .map(|counts| counts.articles.into_iter().map(|(article, ..)| article).collect()));
         }
         let mut articles = Vec::new();
         let mut complete = true;
@@ -429,7 +439,6 @@ impl Ranking<'_> {
 fn allowed<'a>(
     clauses: &[Clause],
     matches: &'a [Vec<u32>],
-    tally: &mut Tally,
     notes: &mut Vec<String>,
 ) -> impl Fn(u32) -> bool + use<'a> {
     let mut must: Vec<&Vec<u32>> = Vec::new();
@@ -442,9 +451,6 @@ fn allowed<'a>(
         } else {
             must.push(matches);
         }
-    }
-    if clauses.iter().all(|clause| clause.not) && tally.all == 0.0 && !clauses.is_empty() {
-        notes.push("the question only says what must not occur".to_owned());
     }
     move |article| {
         must.iter().all(|articles| articles.binary_search(&article).is_ok())

@@ -58,9 +58,10 @@ impl Scores<'_> {
     pub(crate) fn candidates(&self) -> Vec<Candidate> {
         let mut all: Vec<Candidate> = (0..self.numbers.articles())
             .filter(|article| self.tally.articles[*article as usize] > 0.0)
-            .map(|article| {
-                let (section, best) = self.best_section(article);
-                Candidate { article, section, score: self.score(article, best) }
+            .map(|article| Candidate {
+                article,
+                section: self.best_section(article),
+                score: self.tally.articles[article as usize],
             })
             .collect();
         sort(&mut all);
@@ -80,7 +81,7 @@ impl Scores<'_> {
     }
 
     /// The first of the best sections.
-    fn best_section(&self, article: u32) -> (u32, f32) {
+    fn best_section(&self, article: u32) -> u32 {
         let sections = self.sections_of(article);
         let mut best = (sections.start, 0.0);
         for section in sections {
@@ -89,25 +90,7 @@ impl Scores<'_> {
                 best = (section, score);
             }
         }
-        best
-    }
-
-    fn score(&self, article: u32, section: f32) -> f32 {
-        let weights = self.weights;
-        let whole = self.tally.articles[article as usize];
-        let score = (1.0 - weights.section) * whole + weights.section * section;
-        score * self.factor(article)
-    }
-
-    fn factor(&self, article: u32) -> f32 {
-        let weights = self.weights;
-        let covered = self.tally.covered[article as usize] / self.tally.all.max(f32::MIN_POSITIVE);
-        let coverage = 1.0 - weights.coverage * (1.0 - covered);
-        let foreign = self.lang.is_some_and(|lang| {
-            let of = self.row(article).lang;
-            of != lang && of != Lang::NONE
-        });
-        if foreign { coverage * weights.language } else { coverage }
+        best.0
     }
 
     /// Raises the leaders by what stands together in their best sections. None where positions
@@ -135,7 +118,8 @@ impl Scores<'_> {
                 .collect();
             here.sort_by_key(|leader| leader.section);
             let sections: Vec<u32> = here.iter().map(|leader| leader.section - first).collect();
-            let Some(pairs) = together(reader, segment, &found, &sections)? else {
+            let Some(pairs) = together(reader, segment, &found, &sections, self.weights.window)?
+            else {
                 return Ok(None);
             };
             for (leader, pairs) in here.into_iter().zip(pairs) {
@@ -147,7 +131,7 @@ impl Scores<'_> {
                     .zip(&worth)
                     .map(|(near, worth)| worth * near * (weights.k1 + 1.0) / (near + norm))
                     .sum();
-                leader.score += weights.proximity * sum * self.factor(leader.article);
+                leader.score += weights.proximity * sum;
             }
         }
         sort(leaders);

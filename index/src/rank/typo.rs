@@ -4,6 +4,9 @@
 //! that is in no dictionary is replaced, by the commonest terms at the least distance. The first
 //! letter is taken as right: typing errors rarely hit it, and it bounds what must be read of a
 //! dictionary.
+//!
+//! A single sign of a script without blanks is in the dictionary only where it stands alone; the
+//! pairs that begin with it stand in for it.
 
 use super::{
     reader::{TextReader, in_memory},
@@ -18,11 +21,13 @@ const SHORTEST: usize = 4;
 const TWO_FROM: usize = 8;
 /// Near terms that stand in for a word.
 const MOST: usize = 3;
+/// Pairs that stand in for a sign.
+const PAIRS: usize = 24;
 /// Words of one question that are replaced.
 const MAX_WORDS: usize = 4;
 /// Terms of one dictionary that are compared with a word: the size of those with one first letter
 /// in an index of some 100,000 articles.
-const MAX_COMPARED: usize = 200_000;
+const MAX_COMPARED: u64 = 200_000;
 /// What a stand-in counts of the word itself.
 const SHARE: f32 = 0.7;
 
@@ -30,7 +35,8 @@ const SHARE: f32 = 0.7;
 pub(crate) fn unknown(words: &[Sought]) -> Vec<usize> {
     let wanting = words.iter().enumerate().filter(|(_, found)| {
         let letters = found.word.text.chars().count();
-        !found.is_known()
+        let sign = found.word.kind == Kind::Pair && letters == 1;
+        sign || !found.is_known()
             && !found.stop
             && (SHORTEST..=32).contains(&letters)
             && matches!(found.word.kind, Kind::Plain | Kind::Part)
@@ -50,24 +56,25 @@ pub(crate) fn near(readers: &[TextReader], word: &Sought) -> Result<Option<Vec<S
     if let Some(last) = end.last_mut() {
         *last = last.saturating_add(1);
     }
+    let sign = word.word.kind == Kind::Pair;
     let mut found: Vec<(usize, std::cmp::Reverse<u32>, String)> = Vec::new();
     let mut complete = true;
     for reader in readers {
         let range = reader.tantivy().terms.terms().range().ge(first.to_string()).lt(&end);
+        let range = range.limit(MAX_COMPARED);
         let Some(mut stream) = in_memory(range.into_stream())? else {
             complete = false;
             continue;
         };
-        let mut compared = 0;
-        while compared < MAX_COMPARED && stream.advance() {
-            compared += 1;
+        while stream.advance() {
             let Ok(term) = std::str::from_utf8(stream.key()) else { continue };
             if Zone::of_key(term.as_bytes(), term.trim_end_matches(ZONES).as_bytes())
                 != Some(Zone::Body)
             {
                 continue;
             }
-            if let Some(distance) = distance(&letters, term, most) {
+            let near = if sign { Some(0) } else { distance(&letters, term, most) };
+            if let Some(distance) = near {
                 let count = stream.value().doc_freq;
                 match found.iter_mut().find(|(_, _, known)| known == term) {
                     Some((_, known, _)) => known.0 += count,
@@ -82,15 +89,15 @@ pub(crate) fn near(readers: &[TextReader], word: &Sought) -> Result<Option<Vec<S
     found.sort();
     let least = found.first().map_or(0, |(distance, ..)| *distance);
     let near = found.into_iter().filter(|(distance, ..)| *distance == least);
-    Ok(Some(near.map(|(.., term)| term).take(MOST).collect()))
+    Ok(Some(near.map(|(.., term)| term).take(if sign { PAIRS } else { MOST }).collect()))
 }
 
-const ZONES: [char; 3] = ['\u{1}', '\u{2}', '\u{3}'];
+const ZONES: [char; 2] = ['\u{1}', '\u{2}'];
 
 /// Makes near terms stand in for a word.
 pub(crate) fn stand_in(word: &mut Sought, near: Vec<String>) {
     word.stems = near;
-    word.share = SHARE;
+    word.share = if word.word.kind == Kind::Pair { 1.0 } else { SHARE };
 }
 
 /// The edits between a word and a term where there are at most `most`: letters wrong, missing, too

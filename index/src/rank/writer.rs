@@ -89,11 +89,14 @@ impl TextWriter {
                 tokens.zone(Zone::Title, first.lang, &first.title);
                 tokens.zone(Zone::Path, Lang::ENGLISH, key);
             }
-            if let Some(heading) = section.trail.last() {
-                tokens.zone(Zone::Heading, section.lang, heading);
-            }
             let head = tokens.tokens.len();
-            tokens.zone(Zone::Body, section.lang, &section.body);
+            match section.trail.last() {
+                Some(heading) => {
+                    let text = format!("{heading}\n{}", section.body);
+                    tokens.zone(Zone::Body, section.lang, &text);
+                }
+                None => tokens.zone(Zone::Body, section.lang, &section.body),
+            }
             let tokens = tokens.tokens;
             for token in &tokens[head..] {
                 likeness.word(&token.text);
@@ -165,7 +168,8 @@ impl TextWriter {
             1 => self.full.remove(0),
             _ => {
                 let folder = self.folder();
-                let indexes: Vec<Index> = self.full.iter().map(|(_, index)| index.clone()).collect();
+                let indexes: Vec<Index> =
+                    self.full.iter().map(|(_, index)| index.clone()).collect();
                 let merged = merge_indices(&indexes, directory(&folder)?).map_err(unwritten)?;
                 (folder, merged)
             }
@@ -220,7 +224,10 @@ pub(super) fn write_parts(
 ) -> Result<()> {
     let metas = index.searchable_segment_metas().map_err(unwritten)?;
     let [segment] = &metas[..] else {
-        return Err(Fault::new(FaultKind::Invalid, "the full text was not merged into one segment"));
+        return Err(Fault::new(
+            FaultKind::Invalid,
+            "the full text was not merged into one segment",
+        ));
     };
     let mut files = HashMap::new();
     let mut lengths = HashMap::new();

@@ -39,10 +39,13 @@ pub(super) fn sections(text: &str, title: &str, cut: Pieces) -> Vec<Section> {
     }
     cutter.close();
     let mut done = cutter.done;
-    if let (Some(first), false) = (done.first_mut(), cut.about.is_empty()) {
-        first.body = format!("{}\n\n{}", cut.about, first.body);
-    } else if done.is_empty() && !cut.about.is_empty() {
-        done.push(Open { trail: Vec::new(), bytes: 0..0, body: cut.about });
+    let about = clipped(&cut.about, LONG);
+    match done.first_mut() {
+        Some(first) if !about.is_empty() => first.body = format!("{about}\n{}", first.body),
+        None if cut.title.is_some() || !about.is_empty() => {
+            done.push(Open { trail: Vec::new(), bytes: 0..0, body: about.to_owned() });
+        }
+        _ => {}
     }
     finish(text, title, done)
 }

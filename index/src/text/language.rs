@@ -67,14 +67,19 @@ impl Lang {
         Some(Self(at as u8))
     }
 
-    /// The most likely language of a text.
+    /// The most likely language of a text. Latin letters of which trigrams cannot tell the language
+    /// are mostly code, names and numbers, and are taken for English.
     pub fn of(text: &str) -> Self {
-        whatlang::detect(text).map_or(Self::NONE, |info| Self::known(info.lang()))
+        let Some(info) = detect(text) else { return Self::NONE };
+        if info.script() == Script::Latin && !info.is_reliable() {
+            return Self::ENGLISH;
+        }
+        Self::known(info.lang())
     }
 
     /// The language of a text where it shows.
     pub fn sure_of(text: &str) -> Option<Self> {
-        let info = whatlang::detect(text).filter(|info| info.is_reliable())?;
+        let info = detect(text).filter(|info| info.is_reliable())?;
         Some(Self::known(info.lang())).filter(|lang| *lang != Self::NONE)
     }
 
@@ -91,22 +96,18 @@ impl Lang {
     }
 
     /// The languages that a word of a question may have been stemmed in, most likely first.
-    /// Detecting the language of three words is a guess, so English is among them wherever Latin
-    /// letters are, and all that an index holds where the guess is poor.
+    /// English is among them wherever it may surround what is asked for, and so are the commonest
+    /// of an index where the question's own cannot be told.
     pub(crate) fn of_question(text: &str, held: &[Lang]) -> Vec<Lang> {
-        let Some(info) = whatlang::detect(text) else { return vec![Self::ENGLISH] };
-        let likely = Self::known(info.lang());
-        let mut langs = vec![likely];
-        if info.script() == Script::Latin {
-            let sure = info.is_reliable() && held.contains(&likely);
-            if !sure {
-                let latin = held.iter().filter(|lang| lang.stems_latin());
-                langs.extend(latin.take(MAX_GUESSES));
+        let mut langs = Vec::new();
+        match Self::asked_in(text, held) {
+            Some(lang) => langs.push(lang),
+            None => {
+                langs.push(Self::of(text));
+                langs.extend(held.iter().filter(|lang| lang.stems_latin()).take(MAX_GUESSES));
             }
-            langs.push(Self::ENGLISH);
-        } else {
-            langs.push(Self::ENGLISH);
         }
+        langs.push(Self::ENGLISH);
         let mut seen = Vec::new();
         langs.retain(|lang| {
             let new = !seen.contains(lang);
@@ -119,7 +120,7 @@ impl Lang {
     /// The language a question is in, where that can be told: by its letters, by its trigrams where
     /// it is long, or by at least two words that say nothing in that language alone.
     pub(crate) fn asked_in(text: &str, held: &[Lang]) -> Option<Self> {
-        let info = whatlang::detect(text)?;
+        let info = detect(text)?;
         let likely = Self::known(info.lang());
         if info.script() != Script::Latin || (info.is_reliable() && held.contains(&likely)) {
             return Some(likely).filter(|lang| *lang != Self::NONE);
@@ -155,3 +156,21 @@ impl Lang {
 
 /// Stems of a word are looked up in at most so many languages beside the likely one.
 const MAX_GUESSES: usize = 4;
+
+/// Detects the language of a text by the letters that are not Latin, where a tenth are not: what is
+/// Latin in such a text is code and names, of which there may be more than of anything else.
+fn detect(text: &str) -> Option<whatlang::Info> {
+    let latin = |char: char| u32::from(char) < 0x250 || matches!(u32::from(char), 0x1E00..=0x1EFF);
+    let letters = text.chars().filter(|char| char.is_alphabetic());
+    let (mut all, mut other) = (0usize, 0usize);
+    for letter in letters {
+        all += 1;
+        other += usize::from(!latin(letter));
+    }
+    if other * 10 < all || other == all {
+        return whatlang::detect(text);
+    }
+    let rest: String =
+        text.chars().filter(|char| !(char.is_alphabetic() && latin(*char))).collect();
+    whatlang::detect(&rest)
+}

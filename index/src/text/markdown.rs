@@ -7,7 +7,7 @@
 
 use std::{borrow::Cow, ops::Range};
 
-use pulldown_cmark::{Event, Options, Parser, Tag, TagEnd};
+use pulldown_cmark::{CodeBlockKind, Event, Options, Parser, Tag, TagEnd};
 
 use super::{Piece, Pieces, front::front, html, plain::between_words};
 
@@ -54,6 +54,13 @@ impl Gather<'_> {
                 self.covers(&range);
                 self.flush(Some(level as u8));
             }
+            // The language of a code block is a word that readers ask with: `csharp`, `yaml`.
+            Event::Start(Tag::CodeBlock(CodeBlockKind::Fenced(info))) => {
+                if let Some(language) = info.split([' ', ',', '{']).next() {
+                    self.now.push_str(language);
+                    self.now.push('\n');
+                }
+            }
             Event::Start(Tag::HtmlBlock) => self.html = Some(String::new()),
             Event::End(TagEnd::HtmlBlock) => {
                 if let Some(raw) = self.html.take() {
@@ -91,12 +98,14 @@ impl Gather<'_> {
     }
 
     fn add(&mut self, text: &str, range: &Range<usize>) {
-        self.now.push_str(text);
+        self.now.extend(text.chars().filter(|char| *char != FILL));
         self.covers(range);
     }
 
     fn covers(&mut self, range: &Range<usize>) {
-        let range = self.base + range.start..self.base + range.end;
+        // Where a letter was blanked, a range may begin inside it.
+        let start = self.text.floor_char_boundary(self.base + range.start);
+        let range = start..self.text.ceil_char_boundary(self.base + range.end);
         match &mut self.range {
             Some(now) => *now = now.start.min(range.start)..now.end.max(range.end),
             None => self.range = Some(range),
@@ -135,7 +144,8 @@ fn cut_long(source: &str, mut piece: Piece, pieces: &mut Vec<Piece>) {
     pieces.push(piece);
 }
 
-/// The text with shortcodes (`{{< … >}}`, `{{% … %}}`) and lines of attributes (`{.wide}`) blanked.
+/// The text with shortcodes (`{{< … >}}`, `{{% … %}}`) and lines of attributes (`{.wide}`) blanked
+/// but for what a reader sees of them: titles, captions, names of tabs.
 fn blanked(text: &str) -> Cow<'_, str> {
     let mut out = String::new();
     let mut done = 0;
@@ -147,11 +157,24 @@ fn blanked(text: &str) -> Cow<'_, str> {
             continue;
         };
         out.push_str(&text[done..open]);
-        out.extend(
-            text[open..end]
-                .chars()
-                .map(|char| if char == '\n' { "\n" } else { SPACES[char.len_utf8() - 1] }),
-        );
+        // Blanks at the start of a line would make what follows code.
+        let alone = text[end..].lines().next().is_none_or(|rest| rest.trim().is_empty());
+        let shown = shown(&text[open..end]);
+        let quiet = alone && shown.is_empty();
+        let mut begins = !quiet;
+        for (byte, char) in text[open..end].char_indices() {
+            let seen = shown.iter().any(|shown| shown.contains(&byte));
+            match char {
+                '\n' => out.push('\n'),
+                _ if seen => out.push(char),
+                _ if begins => {
+                    out.push(FILL);
+                    out.push_str(SPACES[char.len_utf8() - 1]);
+                }
+                _ => out.push_str(SPACES[char.len_utf8()]),
+            }
+            begins = char == '\n' && !quiet;
+        }
         done = end;
         at = end;
     }
@@ -162,8 +185,33 @@ fn blanked(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// Blanks of one to four bytes.
-const SPACES: [&str; 4] = [" ", "  ", "   ", "    "];
+/// Stands where a shortcode began; taken out of the text again.
+const FILL: char = '\u{1}';
+
+/// Blanks of so many bytes.
+const SPACES: [&str; 5] = ["", " ", "  ", "   ", "    "];
+
+/// Arguments of shortcodes that a reader sees.
+const SHOWN: [&str; 7] = ["title=", "caption=", "alt=", "header=", "name=", "text=", "summary="];
+
+/// Where in a shortcode stand quoted texts that a reader sees: named as such, or not named.
+fn shown(shortcode: &str) -> Vec<Range<usize>> {
+    let mut shown = Vec::new();
+    let mut at = 0;
+    while let Some(open) = shortcode[at..].find('"').map(|found| at + found) {
+        let Some(close) = shortcode[open + 1..].find('"').map(|found| open + 1 + found) else {
+            break;
+        };
+        let before = &shortcode[..open];
+        let link =
+            shortcode[open..close].contains("://") || shortcode[open + 1..close].starts_with('/');
+        if !link && (before.ends_with(' ') || SHOWN.iter().any(|name| before.ends_with(name))) {
+            shown.push(open + 1..close);
+        }
+        at = close + 1;
+    }
+    shown
+}
 
 /// Shortcodes are short: a brace that is closed further away is something else.
 const MAX_SHORTCODE: usize = 2_000;

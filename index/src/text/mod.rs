@@ -38,7 +38,8 @@ pub struct Section {
     pub lines: Range<u64>,
     /// Its bytes in the text.
     pub bytes: Range<u64>,
-    /// Its text without markup.
+    /// Its text without markup; of the first section, behind what its author says of the article,
+    /// such as a description.
     pub body: String,
     /// The language of its text, or of its article where it is short.
     pub lang: Lang,

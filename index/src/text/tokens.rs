@@ -65,9 +65,12 @@ pub fn words<'a>(text: &'a str, mut take: impl FnMut(Word<'a>)) {
             Class::Pairs => {
                 let mut end = start + char.len_utf8();
                 let mut starts = vec![start];
-                while let Some((at, next)) = chars.next_if(|(_, next)| class(*next) == Class::Pairs)
+                while let Some((at, next)) =
+                    chars.next_if(|(_, next)| class(*next) == Class::Pairs || voices(*next))
                 {
-                    starts.push(at);
+                    if !voices(next) {
+                        starts.push(at);
+                    }
                     end = at + next.len_utf8();
                 }
                 pairs(text, &starts, end, &mut position, &mut take);
@@ -128,6 +131,11 @@ fn without_blanks(char: char) -> bool {
         | 0x20000..=0x323AF)
 }
 
+/// The voicing marks of kana, which in decomposed text stand behind their sign.
+fn voices(char: char) -> bool {
+    matches!(char, '\u{3099}' | '\u{309A}')
+}
+
 fn is_joiner(char: char) -> bool {
     matches!(char, '_' | '-' | '.' | '\u{2010}' | '\u{2011}')
 }
@@ -149,6 +157,7 @@ fn pairs<'a>(
     take: &mut impl FnMut(Word<'a>),
 ) {
     let after = |at: usize| starts.get(at).copied().unwrap_or(end);
+    #[allow(clippy::needless_range_loop, reason = "the next start is looked at too")]
     for at in 0..starts.len().saturating_sub(1).max(1) {
         let bytes = starts[at]..after(at + 2);
         take(Word {

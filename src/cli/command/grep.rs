@@ -50,6 +50,7 @@ pub(in crate::cli) async fn run(
         every,
         budget: budget(options),
         start: None,
+        dry_run: false,
     };
     let mut scan = sandbox.scan(request, printer.clone())?;
     let mut last: Option<Arc<str>> = None;

@@ -1,4 +1,4 @@
-//! `tool`: one operation of the sandbox with JSON in and JSON out, as an agent calls it.
+//! `tool`: one operation of the sandbox with JSON in, and JSON or text out, as an agent calls it.
 
 use std::io::Read;
 
@@ -9,7 +9,7 @@ use super::super::{
 };
 use crate::{
     error::{Error, Kind, Result},
-    sandbox::{Envelope, VirtualSandbox},
+    sandbox::{Body, CallOptions, Envelope, Format, TOOLS, VirtualSandbox},
 };
 
 /// Arguments are a few names and patterns; more is another input given by mistake.
@@ -21,18 +21,55 @@ pub(in crate::cli) async fn run(
     tool: Tool,
     out: &mut Out,
 ) -> Result<Exit, Stop> {
+    let name = tool.name.unwrap_or_default();
     let arguments = parse(tool.arguments)?;
-    let answer = Waiter::new("working").until(out, sandbox.call(&tool.name, arguments)).await??;
-    out.line(&answer)?;
+    let mut waiter = Waiter::new("working");
+    let dry_run = arguments.get("dry_run") == Some(&Value::Bool(true));
+    let asks_for_text = arguments.get("format").and_then(Value::as_str) == Some("text");
+    let envelope = if tool.text || asks_for_text {
+        let options = CallOptions { format: Format::Text, ..CallOptions::default() };
+        let answer = Box::pin(sandbox.call_text(&name, arguments, &options));
+        let answer = waiter.until(out, answer).await?;
+        match answer.body? {
+            Body::Text(text) => out.line(text)?,
+            Body::Structured(json) => out.line(json)?,
+        }
+        answer.envelope
+    } else {
+        let answer = waiter.until(out, Box::pin(sandbox.call(&name, arguments))).await??;
+        out.line(&answer)?;
+        let envelope = answer.get("envelope").cloned().unwrap_or_default();
+        serde_json::from_value::<Envelope>(envelope)
+            .map_err(|error| Error::new(Kind::Io, "the answer has no envelope").because(error))?
+    };
     out.flush()?;
-    let envelope = answer.get("envelope").cloned().unwrap_or_default();
-    let envelope: Envelope = serde_json::from_value(envelope)
-        .map_err(|error| Error::new(Kind::Io, "the answer has no envelope").because(error))?;
+    // A dry run finds nothing on purpose.
+    let may_find_nothing = matches!(name.as_str(), "glob" | "grep" | "search") && !dry_run;
     Ok(match (envelope.has_failed(), envelope.matched) {
         (true, _) => Exit::Error,
-        (false, 0) if matches!(tool.name.as_str(), "glob" | "grep") => Exit::NoMatch,
+        (false, 0) if may_find_nothing => Exit::NoMatch,
         _ => Exit::Match,
     })
+}
+
+/// Prints the table of tools: for a person, or as JSON.
+pub(in crate::cli) fn table(out: &mut Out, json: bool) -> Result<Exit, Stop> {
+    if json {
+        out.line(Value::from_iter(TOOLS.iter().map(crate::sandbox::Tool::listed)))?;
+    } else {
+        for tool in &TOOLS {
+            out.line(format_args!("{}: {}", tool.name, tool.description))?;
+            let properties = tool.schema().get("properties").and_then(Value::as_object);
+            for (name, property) in properties.into_iter().flatten() {
+                let needed =
+                    if tool.required.contains(&name.as_str()) { " (required)" } else { "" };
+                let what = property.get("description").and_then(Value::as_str).unwrap_or_default();
+                out.line(format_args!("  {name}{needed}: {what}"))?;
+            }
+        }
+    }
+    out.flush()?;
+    Ok(Exit::Match)
 }
 
 fn parse(text: String) -> Result<Value> {

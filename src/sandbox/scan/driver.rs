@@ -146,7 +146,9 @@ impl<C: MaybeSend + 'static> Driver<C> {
 
     /// Fetches what the index hands over of `group` in few requests, and starts its search.
     async fn take_group(&mut self, group: &mut Vec<(Entry, From)>) -> Result<()> {
-        self.narrow.warm(group).await?;
+        if !self.request.dry_run {
+            self.narrow.warm(group).await?;
+        }
         for (entry, from) in group.drain(..) {
             self.admit(entry, false, from).await;
         }
@@ -294,6 +296,10 @@ impl<C: MaybeSend + 'static> Driver<C> {
 
     /// Waits for the object's turn and share of memory, then fetches it: at once from a cache, else as a task of its own.
     async fn admit(&mut self, entry: Entry, explicit: bool, from: From) {
+        if self.request.dry_run {
+            self.tally().estimate.count(&entry.object, matches!(from, From::Bucket));
+            return;
+        }
         let share = self.share(&entry);
         let place = match self.window.clone().try_acquire_owned() {
             Ok(place) => Ok(place),

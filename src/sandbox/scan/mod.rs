@@ -18,6 +18,7 @@ use self::driver::Driver;
 use super::{
     answer::{Envelope, IndexUse, Reason, SkipReason},
     board::{Board, ScanEvent},
+    estimate::Estimate,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -45,6 +46,8 @@ pub struct ScanRequest {
     pub every: bool,
     /// Start at this canonical file path instead of the first (a cursor).
     pub start: Option<String>,
+    /// Only count what it would cost: see [`Scan::estimate`].
+    pub dry_run: bool,
 }
 
 /// A running grep. Dropping it stops all work.
@@ -66,6 +69,7 @@ struct Tally {
     notes: Vec<String>,
     reread: u64,
     index: Option<IndexUse>,
+    estimate: Estimate,
     /// Objects that were left out and would have ended at a NUL: the first few by path and
     /// offset, and how many in all.
     binary: (Vec<(String, u64)>, u64),
@@ -213,9 +217,14 @@ impl<C> Scan<C> {
         self.stop();
     }
 
-    /// See [`Op::order_broke`].
-    pub(super) fn order_broke(&self) -> bool {
-        self.op.order_broke()
+    /// The operation that pays for it.
+    pub(super) fn op(&self) -> &Op {
+        &self.op
+    }
+
+    /// Of a dry run: what the scan of everything that it came to would cost.
+    pub(super) fn estimate(&self) -> Estimate {
+        self.tally.lock().unwrap_or_else(PoisonError::into_inner).estimate
     }
 
     fn stop(&mut self) {

@@ -46,7 +46,7 @@ pub(super) async fn run(
     let shared = (tally.clone(), context.halt.clone());
     let job = Job::new(target, options, context.platform, shared)?;
     if dry {
-        let survey = context.unless_halted(progress::shown(&tally, job.survey())).await?;
+        let survey = context.unless_halted(progress::shown(&tally, job.survey(false))).await?;
         return context.print(plan, out, "forecast", &survey, &forecast(&survey));
     }
     let report = progress::shown(&tally, Box::pin(job.run())).await?;
@@ -148,11 +148,7 @@ pub(super) async fn compact(
 }
 
 /// Deletes the index.
-pub(super) fn remove(
-    context: &Context<'_>,
-    plan: &MountPlan,
-    out: &mut Out,
-) -> Result<(), Stop> {
+pub(super) fn remove(context: &Context<'_>, plan: &MountPlan, out: &mut Out) -> Result<(), Stop> {
     #[derive(serde::Serialize)]
     struct Dropped {
         dropped: bool,

@@ -19,7 +19,7 @@ use crate::{
     bucket::Permits,
     config::{self, Location},
     error::{Error, Kind, Result},
-    indexer::{Change, Halt, Shard, Target},
+    indexer::{Change, Halt, Job, Shard, Tally, Target},
     platform::Platform,
     vfs::Mount,
 };
@@ -84,9 +84,7 @@ impl Ready {
                 let single = with.own.single_publisher;
                 (with.own.which, Action::Publish { to: to(with.own.to)?, single })
             }
-            Index::Status(with) => {
-                (with.own.which, Action::Status { list: !with.own.no_list })
-            }
+            Index::Status(with) => (with.own.which, Action::Status { list: !with.own.no_list }),
             Index::Verify(with) => (with.own.which, Action::Verify { deep: with.own.deep }),
             Index::Compact(with) => (with.own.which, Action::Compact),
             Index::Gc(with) => {
@@ -111,9 +109,9 @@ impl Ready {
         };
         let mounts = chosen(&options.mounts, which.mount_point.as_deref())?;
         let elsewhere = match &action {
-            Action::Publish { to, .. }
-            | Action::Gc { to, .. }
-            | Action::DropPublished { to } => to.is_some(),
+            Action::Publish { to, .. } | Action::Gc { to, .. } | Action::DropPublished { to } => {
+                to.is_some()
+            }
             _ => false,
         };
         if elsewhere && mounts.len() > 1 {
@@ -161,6 +159,53 @@ impl Ready {
     }
 }
 
+/// The most bytes of a bucket that a search indexes by itself: seconds of work (issue 3).
+const ON_THE_SPOT: u64 = 64 << 20;
+
+/// Indexes the mounts that have no index yet, because a search needs one, if they are small.
+///
+/// # Errors
+/// [`Kind::NoIndex`] where a bucket is too large for that; what listing and reading fail with.
+pub(in crate::cli) async fn on_the_spot(
+    options: &Options,
+    permits: &Permits,
+    platform: &Platform,
+) -> Result<(), Stop> {
+    let halt = Arc::new(Halt::default());
+    let context = Context { options, permits, platform, halt: &halt };
+    for plan in &options.mounts {
+        let job_options = crate::indexer::JobOptions {
+            memory: MEMORY,
+            pack: true,
+            build: true,
+            time: options.timeout,
+            ..Default::default()
+        };
+        let target = context.target(plan)?;
+        let tally = Arc::new(Tally::default());
+        let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
+        let survey = progress::shown(&tally, job.survey(false)).await?;
+        if survey.indexed > 0 {
+            continue;
+        }
+        if survey.bytes > ON_THE_SPOT {
+            let mib = survey.bytes >> 20;
+            let message =
+                format!("there is no index to search, and {mib} MiB are too many for now");
+            return Err(Error::new(Kind::NoIndex, message)
+                .at(plan.point.as_str())
+                .hint("make one with `r2vfs index build`, or use grep")
+                .into());
+        }
+        say(&format!(
+            "r2vfs: there is no index yet: {} are indexed first",
+            count(survey.objects(), "object")
+        ));
+        progress::shown(&tally, Box::pin(job.run())).await?;
+    }
+    Ok(())
+}
+
 impl Action {
     async fn run(
         &self,
@@ -199,9 +244,7 @@ impl Action {
                 published::collect(context, plan, to.as_ref(), *grace, *dry, out).await
             }
             Self::Drop => job::remove(context, plan, out),
-            Self::DropPublished { to } => {
-                published::remove(context, plan, to.as_ref(), out).await
-            }
+            Self::DropPublished { to } => published::remove(context, plan, to.as_ref(), out).await,
         }
     }
 }
@@ -223,10 +266,7 @@ impl Context<'_> {
 
     /// The answer of `work`, unless Ctrl-C comes first: what is half done is undone by the next
     /// command.
-    async fn unless_halted<T>(
-        &self,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
+    async fn unless_halted<T>(&self, work: impl Future<Output = Result<T>>) -> Result<T> {
         use futures_util::future::{Either, select};
         match select(std::pin::pin!(work), std::pin::pin!(self.halt.wait())).await {
             Either::Left((done, _)) => done,
@@ -292,4 +332,3 @@ fn tell_notes(options: &Options, notes: &[String]) {
         say(&format!("r2vfs: {}", super::super::failure::lines(note)));
     }
 }
-

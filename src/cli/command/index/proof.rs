@@ -41,7 +41,7 @@ pub(super) async fn status(
         let options = JobOptions { time: context.options.timeout, ..JobOptions::default() };
         let shared = (Arc::new(Tally::default()), context.halt.clone());
         let job = Job::new(target, options, context.platform, shared)?;
-        let work = Box::pin(context.unless_halted(job.survey()));
+        let work = Box::pin(context.unless_halted(job.survey(true)));
         coverage = Some(Waiter::new("listing").until(out, work).await??);
     }
     let mut lines = Vec::new();
@@ -115,7 +115,7 @@ pub(super) async fn verify(
     out.flush()?;
     for problem in &proof.problems {
         let error = Error::new(Kind::Undecodable, problem.as_str());
-        failures.tell(&error.hint("drop the index and build it anew"));
+        failures.tell(&error.hint("run `r2vfs index drop --yes` and `r2vfs index build`"));
     }
     Ok(())
 }

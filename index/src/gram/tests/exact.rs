@@ -1,18 +1,23 @@
-//! The property that all of this is for, and what it is worth.
-
-use std::{cell::RefCell, collections::BTreeSet};
+//! The property that all of this is for: a document with a match is never left out.
 
 use grep_matcher::Matcher;
 use grep_regex::RegexMatcherBuilder;
-use proptest::{collection::vec, prelude::*, sample::select, strategy::Union};
+use proptest::{
+    collection::vec,
+    prelude::*,
+    sample::{Index, select},
+    strategy::Union,
+};
 use regex_syntax::{
     ParserBuilder,
     hir::{
-        Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, Look, Repetition,
+        Class, ClassBytes, ClassBytesRange, ClassUnicode, ClassUnicodeRange, Hir, HirKind, Look,
+        Repetition,
     },
 };
 
-use super::{Extractor, Grams, Query, plan, plan_literal};
+use super::{grams_in, grams_of, satisfied};
+use crate::gram::{MAX_QUERY, plan, plan_literal};
 
 /// Few enough to meet, odd enough to matter: letters with three spellings, letters that fold to
 /// ASCII or look as if they did, marks, ideographs, kana, digits, line ends, the last character.
@@ -57,46 +62,68 @@ fn pieces() -> impl Strategy<Value = Vec<u8>> {
     prop_oneof![8 => char, 1 => byte]
 }
 
-fn document() -> impl Strategy<Value = Vec<u8>> {
-    vec(pieces(), 0..24).prop_map(|pieces| pieces.concat())
-}
-
-fn grams_of(document: &[u8]) -> BTreeSet<u64> {
-    grams_in(document, document.len().max(1))
-}
-
-/// The grams of a document that comes in pieces of `size` bytes.
-fn grams_in(document: &[u8], size: usize) -> BTreeSet<u64> {
-    thread_local! {
-        static EXTRACTOR: RefCell<Extractor> = RefCell::new(Extractor::new());
-    }
-    let grams = EXTRACTOR.with_borrow_mut(|extractor| {
-        document.chunks(size).for_each(|piece| extractor.feed(piece));
-        extractor.finish()
+/// Of many pieces, or of few that come again.
+pub(super) fn document() -> impl Strategy<Value = Vec<u8>> {
+    let few = (vec(pieces(), 1..4), vec(any::<Index>(), 0..16)).prop_map(|(pieces, picks)| {
+        picks.iter().flat_map(|pick| pieces[pick.index(pieces.len())].clone()).collect()
     });
-    match grams {
-        Grams::Distinct(grams) => {
-            let set: BTreeSet<u64> = grams.keys().collect();
-            assert_eq!(set.len(), grams.len(), "a gram came twice");
-            set
+    prop_oneof![vec(pieces(), 0..24).prop_map(|pieces| pieces.concat()), few]
+}
+
+/// A text that `hir` matches, but for its looks: without it, hardly any long pattern would match
+/// any document. `choices` decide what it leaves open.
+fn sample(hir: &Hir, choices: &mut impl Iterator<Item = usize>, text: &mut Vec<u8>) {
+    let mut choice = |count: usize| choices.next().unwrap_or(0) % count.max(1);
+    match hir.kind() {
+        HirKind::Empty | HirKind::Look(_) => {}
+        HirKind::Literal(literal) => text.extend_from_slice(&literal.0),
+        HirKind::Class(Class::Unicode(class)) => {
+            let Some(range) = class.ranges().get(choice(class.ranges().len())) else { return };
+            let within = choice(range.len().min(64)) as u32;
+            let char = char::from_u32(range.start() as u32 + within).unwrap_or(range.start());
+            text.extend_from_slice(char.to_string().as_bytes());
         }
-        Grams::Dense => panic!("few bytes have few grams"),
+        HirKind::Class(Class::Bytes(class)) => {
+            let Some(range) = class.ranges().get(choice(class.ranges().len())) else { return };
+            text.push(range.start() + choice(range.len()) as u8);
+        }
+        HirKind::Repetition(repetition) => {
+            let most = repetition.max.unwrap_or(u32::MAX).min(repetition.min + 3);
+            let times = repetition.min as usize + choice((most - repetition.min) as usize + 1);
+            (0..times).for_each(|_| sample(&repetition.sub, choices, text));
+        }
+        HirKind::Capture(capture) => sample(&capture.sub, choices, text),
+        HirKind::Concat(parts) => parts.iter().for_each(|part| sample(part, choices, text)),
+        HirKind::Alternation(parts) => {
+            let part = &parts[choice(parts.len())];
+            sample(part, choices, text);
+        }
     }
 }
 
-fn satisfied(query: &Query, grams: &BTreeSet<u64>) -> bool {
-    match query {
-        Query::All => true,
-        Query::None => false,
-        Query::Gram(gram) => grams.contains(gram),
-        Query::Range(first, last) => grams.range(first..=last).next().is_some(),
-        Query::And(parts) => parts.iter().all(|part| satisfied(part, grams)),
-        Query::Or(parts) => parts.iter().any(|part| satisfied(part, grams)),
+/// Documents for a pattern, each with a text that it may match between others.
+fn documents_of(hir: &Hir, around: &[(Vec<u8>, Vec<u8>)], choices: &[u16]) -> Vec<Vec<u8>> {
+    let mut choices = choices.iter().map(|choice| usize::from(*choice)).cycle();
+    let mut documents = Vec::new();
+    for (before, after) in around {
+        let mut document = before.clone();
+        let start = document.len();
+        sample(hir, &mut choices, &mut document);
+        // Repetitions of repetitions grow.
+        document.truncate(start + 2_000);
+        document.extend_from_slice(after);
+        documents.push(document);
     }
+    documents
+}
+
+fn around() -> impl Strategy<Value = Vec<(Vec<u8>, Vec<u8>)>> {
+    let side = || prop_oneof![Just(Vec::new()), document()];
+    vec((side(), side()), 1..6)
 }
 
 /// Patterns as people write them, and worse.
-fn pattern() -> impl Strategy<Value = String> {
+pub(super) fn pattern() -> impl Strategy<Value = String> {
     let literal = vec(select(CHARS.to_vec()), 1..5)
         .prop_map(|chars| regex_syntax::escape(&chars.into_iter().collect::<String>()));
     let class = select(vec![
@@ -224,7 +251,8 @@ proptest! {
     fn where_a_pattern_matches_its_query_is_satisfied(
         pattern in pattern(),
         flags in flags(),
-        documents in vec(document(), 1..8),
+        around in around(),
+        choices in vec(any::<u16>(), 1..40),
     ) {
         let mut builder = RegexMatcherBuilder::new();
         builder
@@ -256,8 +284,8 @@ proptest! {
             return Err(TestCaseError::reject("the pattern does not compile"));
         };
         let query = plan(&hir);
-        prop_assert!(query.size() <= super::MAX_QUERY);
-        for document in &documents {
+        prop_assert!(query.size() <= MAX_QUERY);
+        for document in &documents_of(&hir, &around, &choices) {
             let parts: Vec<&[u8]> = if flags.by_line {
                 document.split(|byte| *byte == b'\n').collect()
             } else {
@@ -273,13 +301,15 @@ proptest! {
 
     /// The same for trees that did not come from a pattern.
     #[test]
-    fn where_a_tree_matches_its_query_is_satisfied(hir in tree(), documents in vec(document(), 1..8)) {
+    fn where_a_tree_matches_its_query_is_satisfied(
+        hir in tree(), around in around(), choices in vec(any::<u16>(), 1..40),
+    ) {
         let matcher = RegexMatcherBuilder::new().size_limit(1 << 20).build(&hir.to_string());
         let Ok(matcher) = matcher else {
             return Err(TestCaseError::reject("too large"));
         };
         let query = plan(&hir);
-        for document in &documents {
+        for document in &documents_of(&hir, &around, &choices) {
             let matches = matcher.is_match(document).expect("infallible");
             prop_assert!(
                 !matches || satisfied(&query, &grams_of(document)),

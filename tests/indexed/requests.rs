@@ -1,0 +1,71 @@
+//! What an index saves, counted: get requests and the rounds they take, each in a new process.
+
+use std::{path::Path, time::Duration};
+
+use super::r2vfs;
+use crate::support::{Kind, TestServer, Totals, kit::otel};
+
+struct Bucket {
+    server: TestServer,
+    nothing: tempfile::TempDir,
+}
+
+impl Bucket {
+    /// The corpus with its index published.
+    async fn published(corpus: &Path) -> Self {
+        let server = TestServer::start().await;
+        assert_eq!(server.store().load(corpus).expect("readable"), 1812);
+        let nothing = tempfile::tempdir().expect("a directory");
+        let built = tempfile::tempdir().expect("a directory");
+        let location = server.location("");
+        r2vfs(built.path(), &location, &server.env(), &["index", "build"]);
+        r2vfs(built.path(), &location, &server.env(), &["index", "publish"]);
+        Self { server, nothing }
+    }
+
+    /// What one command in a new process asks for that has nothing but the bucket.
+    fn ask(&self, words: &[&str]) -> (String, Totals) {
+        self.server.reset();
+        let mut all = vec!["--no-disk-cache"];
+        all.extend(words);
+        let out = r2vfs(self.nothing.path(), &self.server.location(""), &self.server.env(), &all);
+        let totals = self.server.counts();
+        assert_eq!(totals.heads + totals.puts + totals.others, 0, "{totals:?}");
+        (out, totals)
+    }
+}
+
+/// Pages of 1,812 objects and the index's own two.
+const LISTS: u64 = 2;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_selective_grep_and_a_search_cost_a_handful_of_gets() {
+    let Some(corpus) = otel() else { return };
+    let bucket = Bucket::published(&corpus).await;
+    // So that gets of one round are under way together.
+    bucket.server.faults().delay(Duration::from_millis(20));
+    for pattern in ["opamp-supervisor", "Bindplane", "Skywalking", "Netty.*HTTP"] {
+        let (out, totals) = bucket.ask(&["grep", "-c", pattern]);
+        let files = out.lines().count();
+        assert!((1..=10).contains(&files), "{pattern}: choose another, {files} files match");
+        eprintln!(
+            "grep {pattern}: {files} files, {} gets, {} rounds",
+            totals.gets, totals.get_rounds
+        );
+        assert_eq!(totals.lists, LISTS, "{pattern}: {:?}", bucket.server.log());
+        assert!(totals.gets <= 12, "{pattern}: {} gets: {:?}", totals.gets, bucket.server.log());
+        assert!(totals.get_rounds <= 5, "{pattern}: {} rounds", totals.get_rounds);
+    }
+    for question in
+        ["how do I limit the memory of the collector?", "トレースをエクスポートする方法"]
+    {
+        let (out, totals) = bucket.ask(&["search", question]);
+        assert!(out.starts_with("1. "), "{question}: {out}");
+        eprintln!("search {question}: {} gets, {} rounds", totals.gets, totals.get_rounds);
+        assert_eq!(totals.lists, LISTS, "{question}");
+        assert!(totals.gets <= 8, "{question}: {} gets: {:?}", totals.gets, bucket.server.log());
+    }
+    // Nothing of it asks for an object of its own.
+    let objects = bucket.server.log().into_iter().filter(|asked| asked.kind == Kind::Get);
+    assert!(objects.clone().all(|asked| asked.name.starts_with(".r2vfs/")), "{objects:?}");
+}
