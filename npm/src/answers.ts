@@ -1,7 +1,6 @@
 /**
- * What the tools answer to programs. The server's `GET /openapi.json` is the authority; these are
- * the fields a TypeScript program is likely to want. Paths are canonical, times are milliseconds
- * since the Unix epoch, sizes are bytes as stored.
+ * What the tools answer to programs. Paths are canonical, times are milliseconds since the Unix
+ * epoch, sizes are bytes as stored; what is absent is not known or does not apply.
  */
 
 /** What an answer is worth. */
@@ -15,9 +14,19 @@ export interface Envelope {
   matched: number;
   skipped?: { path: string; reason: string; detail: string }[];
   skipped_by_reason?: Record<string, number>;
+  /** What an index did for the answer, where one was used. */
+  index?: { built_at: number; narrowed: boolean; left_out: number; packed: number; uncovered: number };
   /** When the oldest listing used began. */
   as_of: number | null;
-  cost: Record<string, number>;
+  /** Requests and bytes. */
+  cost: {
+    list_requests: number;
+    get_requests: number;
+    retries: number;
+    bytes_fetched: number;
+    cache_hits: number;
+    [more: string]: number;
+  };
   elapsed_ms: number;
   /** Hand this back to go on where the answer stops. */
   cursor?: string;
@@ -44,6 +53,13 @@ export interface StatAnswer extends Answer {
   etag?: string;
   /** A file and a directory of this name exist side by side. */
   also_dir?: boolean;
+  /** As the bucket has it, once something was read. */
+  content_type?: string;
+  /** Lines, once they are known. */
+  lines?: number;
+  /** Whether an index holds this version, where there is an index. */
+  indexed?: boolean;
+  /** It must be restored before it can be read. */
   archived?: boolean;
 }
 
@@ -67,6 +83,8 @@ export interface GrepAnswer extends Answer {
     count?: number;
     lines?: { line: number; text: string; context?: boolean; cut?: boolean }[];
   }[];
+  /** Of a `dry_run`: what the scan would take. */
+  estimate?: { objects: number; bytes: number; list_requests: number; get_requests: number };
 }
 
 export interface SearchAnswer extends Answer {

@@ -7,7 +7,7 @@
  * `AbortSignal` is all that {@link Client} needs to hand on.
  */
 
-import type { Answers, ToolName } from './answers.ts';
+import type { Answer, Answers, ToolName } from './answers.ts';
 import { BodyTooLarge, bytesOf, textOf } from './body.ts';
 import { R2vfsError, errorOf } from './error.ts';
 import { type LocalOptions, localServer } from './local.ts';
@@ -47,6 +47,9 @@ const MAX_FILE_BYTES = 16 << 20;
 
 /** The server's structured answers stay below this: 8 MiB of text, with JSON's escapes. */
 const MAX_ANSWER_BYTES = 32 << 20;
+
+/** Characters of an answer for a model at most, as the server keeps to in its texts. */
+const MAX_TEXT = 40_000;
 
 /** An error's body; what is longer comes from some proxy. */
 const MAX_ERROR_BYTES = 64 << 10;
@@ -89,7 +92,7 @@ export class Client {
   }
 
   /**
-   * Runs a tool and gives its typed answer.
+   * Runs a tool and gives its typed answer, whole: a program has more room than a model.
    *
    * @throws {R2vfsError} for what the server refuses and for a server that cannot be reached; and
    * the signal's reason once that is aborted.
@@ -99,9 +102,8 @@ export class Client {
     args: Record<string, unknown>,
     options: CallOptions = {},
   ): Promise<Answers[N]> {
-    const answer = await this.#post(name, { ...args, format: 'structured' }, options);
-    if (typeof answer['envelope'] !== 'object' || answer['envelope'] === null) throw foreign();
-    return answer as unknown as Answers[N];
+    const { format: _, ...rest } = args;
+    return (await this.#answer(name, rest, options)) as Answers[N];
   }
 
   /**
@@ -116,8 +118,16 @@ export class Client {
     options: CallOptions = {},
   ): Promise<ToolText> {
     if (args['format'] === 'structured') {
-      const answer = await this.call(name, args, options);
-      return { text: JSON.stringify(answer), complete: answer.envelope.complete };
+      const answer = await this.#answer(name, args, options);
+      const text = JSON.stringify(answer);
+      if (text.length > MAX_TEXT) {
+        throw new R2vfsError({
+          kind: 'too-large',
+          message: `the answer has ${text.length} characters, more than the ${MAX_TEXT} that a model is given`,
+          hint: 'ask for less with `limit`, or for text',
+        });
+      }
+      return { text, complete: answer.envelope.complete };
     }
     const { text, complete } = await this.#post(name, { ...args, format: 'text' }, options);
     if (typeof text !== 'string' || typeof complete !== 'boolean') throw foreign();
@@ -143,6 +153,12 @@ export class Client {
         });
       }),
     );
+  }
+
+  async #answer(name: ToolName, args: Record<string, unknown>, options: CallOptions): Promise<Answer> {
+    const answer = await this.#post(name, args, options);
+    if (typeof answer['envelope'] !== 'object' || answer['envelope'] === null) throw foreign();
+    return answer as Answer;
   }
 
   async #post(

@@ -3,12 +3,13 @@
  *
  * A `fetch` that fails, a status and a JSON body are three ways in which a server says no, and a
  * model understands none of them. {@link R2vfsError} carries the kind that the server's own library
- * uses, named by what the caller can do about it, the path, and what to do next.
+ * uses, named by what the caller can do about it, the path, and what to do next. It reads in two ways:
+ * as one line for logs (`message`), and for models as the server's tools say it ({@link R2vfsError.text}).
  */
 
 /**
- * What a caller can act on. The server's kinds, and of this package: `unauthorized`, `rate-limited`,
- * and `protocol` (the answer is not one of an r2vfs server). Kinds may be added.
+ * What a caller can act on. The server's kinds; `protocol` is also an answer that is not one of an
+ * r2vfs server. Kinds may be added.
  */
 export type ErrorKind =
   | 'invalid-path'
@@ -18,6 +19,8 @@ export type ErrorKind =
   | 'not-found'
   | 'no-index'
   | 'wrong-type'
+  | 'no-bucket'
+  | 'credentials'
   | 'forbidden'
   | 'changed'
   | 'archived'
@@ -27,6 +30,7 @@ export type ErrorKind =
   | 'deadline'
   | 'budget'
   | 'cancelled'
+  | 'io'
   | 'unauthorized'
   | 'rate-limited'
   | 'protocol'
@@ -49,7 +53,7 @@ export interface ErrorParts {
   cause?: unknown;
 }
 
-/** An error whose `message` is the sentence that a model should read. */
+/** What was wrong, where, and what to do next. */
 export class R2vfsError extends Error {
   override readonly name = 'R2vfsError';
   readonly kind: ErrorKind;
@@ -57,6 +61,7 @@ export class R2vfsError extends Error {
   readonly hint: string | undefined;
   readonly status: number | undefined;
   readonly retryAfterMs: number | undefined;
+  readonly #said: string;
 
   constructor(parts: ErrorParts) {
     super(sentence(parts), parts.cause === undefined ? undefined : { cause: parts.cause });
@@ -65,7 +70,57 @@ export class R2vfsError extends Error {
     this.hint = parts.hint;
     this.status = parts.status;
     this.retryAfterMs = parts.retryAfterMs;
+    this.#said = parts.message;
   }
+
+  /** For a model, as the server's tools say it over MCP: `error: PATH: MESSAGE`, then `next: HINT`. */
+  get text(): string {
+    const where = this.path === undefined ? '' : `${visible(this.path)}: `;
+    const next = this.hint === undefined ? '' : `\nnext: ${visible(this.hint)}`;
+    return `error: ${where}${visible(this.#said)}${next}`;
+  }
+
+  /** As the server's JSON has it. */
+  toJSON(): { hint?: string; kind: string; message: string; path?: string } {
+    const { hint, kind, path } = this;
+    return {
+      ...(hint !== undefined && { hint }),
+      kind,
+      message: this.#said,
+      ...(path !== undefined && { path }),
+    };
+  }
+}
+
+/** What a model reads of an error, in the form that the call's arguments ask for. */
+export function told(error: R2vfsError, args: unknown): string {
+  const isStructured = (args as { format?: unknown } | null | undefined)?.format === 'structured';
+  return isStructured ? JSON.stringify(error) : error.text;
+}
+
+/** Throws the error of a call as frameworks take it, whose models read the `message` of what a tool throws. */
+export function thrown(error: unknown, args: unknown): never {
+  throw error instanceof R2vfsError ? new ToolError(told(error, args), { cause: error }) : error;
+}
+
+/** A tool that failed; its message is for the model, and `cause` is the {@link R2vfsError}. */
+class ToolError extends Error {
+  override readonly name = 'ToolError';
+}
+
+/**
+ * Characters that take no room or reorder others: a name that holds one must not pass for another.
+ * Those that the server makes visible.
+ */
+const UNSEEN = new RegExp(
+  '[\\p{Cc}\\xad\\u034f\\u061c\\u115f\\u1160\\u17b4\\u17b5\\u180b-\\u180f\\u200b-\\u200f\\u2028-\\u202e' +
+    '\\u2060-\\u206f\\u3164\\ufe00-\\ufe0f\\ufeff\\uffa0\\ufff0-\\ufffb' +
+    '\\u{1bca0}-\\u{1bca3}\\u{1d173}-\\u{1d17a}\\u{e0000}-\\u{e0fff}]',
+  'gu',
+);
+
+function visible(text: string): string {
+  return text.replace(UNSEEN, (character) => `\\u{${character.codePointAt(0)?.toString(16)}}`);
 }
 
 /** As the server's library prints its errors: `PATH: MESSAGE (HINT)`. */

@@ -11,6 +11,7 @@ import type { Sandbox, SandboxToolFactory } from '@flue/runtime';
 
 import type { ToolName } from './answers.ts';
 import type { Client, ToolText } from './client.ts';
+import { thrown } from './error.ts';
 import { type Place, placed } from './place.ts';
 import { TOOLS } from './tools.generated.ts';
 import { windowOf } from './window.ts';
@@ -34,11 +35,21 @@ export function flueTools(client: Client, sandbox: Sandbox, prefix: string): Age
       label: title,
       description,
       parameters,
-      prepareArguments: (args: unknown) => placed(name, args, place),
+      prepareArguments(args: unknown) {
+        try {
+          return placed(name, args, place);
+        } catch (error) {
+          thrown(error, args);
+        }
+      },
       async execute(_id: string, params: unknown, signal?: AbortSignal) {
         const args = params as Record<string, unknown>;
-        const { text, complete } = await run(client, sandbox, name, args, signal);
-        return { content: [{ type: 'text' as const, text }], details: { complete } };
+        try {
+          const { text, complete } = await run(client, sandbox, name, args, signal);
+          return { content: [{ type: 'text' as const, text }], details: { complete } };
+        } catch (error) {
+          thrown(error, args);
+        }
       },
     };
   });

@@ -10,6 +10,7 @@
 
 import type { ToolName } from './answers.ts';
 import { R2vfsError } from './error.ts';
+import { TOOLS } from './tools.generated.ts';
 
 /** Where a sandbox begins and how far it reaches. */
 export interface PlaceOptions {
@@ -120,10 +121,11 @@ const BEGIN_ANYWHERE: readonly ToolName[] = ['list', 'glob', 'grep', 'search'];
 
 /**
  * The arguments of a call from this place: relative paths are resolved, and where no path is given
- * the working directory is. Nulls, which models write for what they leave out, are left out.
- * Everything else is the server's to judge.
+ * the working directory is. Nulls, which models write for what they leave out, are left out where
+ * there is such an argument: Flue would refuse them. Everything else is the server's to judge.
  *
- * @throws {R2vfsError} `invalid-argument` for what is no object, `forbidden` for a path outside.
+ * @throws {R2vfsError} `invalid-argument` for what is no object, and where a bound is to be kept and
+ * no path is known; `forbidden` for a path outside.
  */
 export function placed(name: ToolName, args: unknown, place: Place): Record<string, unknown> {
   if (typeof args !== 'object' || args === null || Array.isArray(args)) {
@@ -133,7 +135,9 @@ export function placed(name: ToolName, args: unknown, place: Place): Record<stri
       hint: 'give them as {"path": "/"}',
     });
   }
-  const kept = Object.entries(args).filter(([, value]) => value !== null && value !== undefined);
+  const known = TOOLS.find((tool) => tool.name === name)?.inputSchema.properties ?? {};
+  const isLeftOut = (key: string) => key in known || PATH_NAMES.includes(key);
+  const kept = Object.entries(args).filter(([key, value]) => value !== undefined && !(value === null && isLeftOut(key)));
   const result: Record<string, unknown> = Object.fromEntries(kept);
   const given = PATH_NAMES.find((key) => key in result);
   if (given !== undefined) {
@@ -146,6 +150,14 @@ export function placed(name: ToolName, args: unknown, place: Place): Record<stri
   if (isNone(result['path']) && BEGIN_ANYWHERE.includes(name) && place.cwd !== '/') {
     result['path'] = `${place.cwd}/`;
     assertReached(place, place.cwd);
+  }
+  // A name for the path that only the server knows must not lead round the bound.
+  if (place.prefix !== '' && isNone(result['path'])) {
+    throw new R2vfsError({
+      kind: 'invalid-argument',
+      message: `${name}: the argument \`path\` is missing`,
+      hint: `give a path below ${place.prefix}/`,
+    });
   }
   return result;
 }

@@ -8,7 +8,7 @@
 
 import { Client, type CallOptions, type ServerOptions, type ToolText } from './client.ts';
 import type { ToolName } from './answers.ts';
-import { R2vfsError } from './error.ts';
+import { R2vfsError, thrown, told } from './error.ts';
 import { type PlaceOptions, placeOf, placed } from './place.ts';
 import { type JsonSchema, TOOLS } from './tools.generated.ts';
 
@@ -27,7 +27,7 @@ export interface Tool {
   /**
    * Runs the tool and gives the text for the model.
    *
-   * @throws {R2vfsError} whose message is for the model too.
+   * @throws {R2vfsError} whose `text` is for the model.
    */
   execute(args: unknown, options?: CallOptions): Promise<ToolText>;
 }
@@ -66,6 +66,7 @@ export async function runTool(
   args: unknown,
   options?: CallOptions,
 ): Promise<ToolOutcome> {
+  let given = args;
   try {
     const tool = tools.find((tool) => tool.name === name);
     if (!tool) {
@@ -75,11 +76,12 @@ export async function runTool(
         hint: `the tools are ${tools.map((tool) => tool.name).join(', ')}`,
       });
     }
-    const { text } = await tool.execute(typeof args === 'string' ? parsed(name, args) : args, options);
+    if (typeof args === 'string') given = parsed(name, args);
+    const { text } = await tool.execute(given, options);
     return { text, isError: false };
   } catch (error) {
     if (!(error instanceof R2vfsError)) throw error;
-    return { text: error.message, isError: true };
+    return { text: told(error, given), isError: true };
   }
 }
 
@@ -142,7 +144,10 @@ export function aiSdkTools<S>(tools: readonly Tool[], jsonSchema: (schema: never
       description,
       inputSchema: jsonSchema(inputSchema as never),
       execute: async (args: unknown, call?: { abortSignal?: AbortSignal | undefined }) =>
-        (await execute(args, { signal: call?.abortSignal })).text,
+        await execute(args, { signal: call?.abortSignal }).then(
+          ({ text }) => text,
+          (error: unknown) => thrown(error, args),
+        ),
     };
     return [name, tool] as const;
   });

@@ -27,7 +27,7 @@ test('a tool is one POST with its arguments and the token', async () => {
   assert.deepEqual(
     fake.asked.map(({ method, url, args }) => [method, url, args]),
     [
-      ['POST', '/v1/stat', { path: '/a.md', format: 'structured' }],
+      ['POST', '/v1/stat', { path: '/a.md' }],
       ['POST', '/v1/list', { format: 'text' }],
     ],
   );
@@ -38,6 +38,17 @@ test('a model that asks for structure gets the answer as JSON', async () => {
   const client = new Client({ url: fake.url });
   const { text } = await client.text('stat', { path: '/a.md', format: 'structured' });
   assert.equal((JSON.parse(text) as { kind: string }).kind, 'file');
+  assert.deepEqual(fake.asked.at(-1)?.args, { path: '/a.md', format: 'structured' });
+});
+
+test('an answer that no model could take is refused, not handed on', async () => {
+  const files = Object.fromEntries(Array.from({ length: 1000 }, (_, n) => [`/${'long'.repeat(10)}-${n}.md`, '']));
+  await using fake = await fakeServer(files);
+  const client = new Client({ url: fake.url });
+  assert.equal((await client.call('list', {})).entries.length, 1000, 'a program has room');
+  const error = await refused(client.text('list', { format: 'structured' }));
+  assert.equal(error.kind, 'too-large');
+  assert.equal((await client.text('list', { format: 'structured', limit: 10 })).complete, false);
 });
 
 test('a refusal keeps kind, path and hint, and reads as the library prints it', async () => {
@@ -48,6 +59,16 @@ test('a refusal keeps kind, path and hint, and reads as the library prints it', 
   assert.equal(error.status, 404);
   assert.equal(error.path, '/b.md');
   assert.equal(error.message, '/b.md: there is no such file or directory (list the directory above it)');
+  assert.equal(error.text, 'error: /b.md: there is no such file or directory\nnext: list the directory above it');
+  assert.equal(
+    JSON.stringify(error),
+    '{"hint":"list the directory above it","kind":"not-found","message":"there is no such file or directory","path":"/b.md"}',
+  );
+});
+
+test('what a model reads of an error hides nothing', () => {
+  const error = new R2vfsError({ kind: 'not-found', message: 'no\u0000\ne', path: '/a\u202eb\u{e0041}', hint: 'é\u200b' });
+  assert.equal(error.text, 'error: /a\\u{202e}b\\u{e0041}: no\\u{0}\\u{a}e\nnext: é\\u{200b}');
 });
 
 test('no error names the server or the token', async () => {

@@ -43,7 +43,7 @@ test('what a model gets wrong it is told, aliases are taken, and nulls are nothi
   const [none, unknown, write, read] = ran.said;
   assert.ok(none?.isError && unknown?.isError && write?.isError);
   assert.match(none.text, /\/docs\/none\.md: there is no such file/);
-  assert.match(unknown.text, /no argument pth.*pattern, path/);
+  assert.match(unknown.text, /no argument pth\nnext: .*pattern, path/);
   assert.match(write.text, /write/);
   assert.equal(read?.isError, false, read?.text);
   assert.match(read!.text, /retry with backoff/);

@@ -58,6 +58,25 @@ test('nothing outside the prefix is asked for', async () => {
   assert.deepEqual(fake.asked.map(({ args }) => args['path']), ['/docs/', '/docs/faq.md', '/docs']);
 });
 
+test('a path under a name that only the server knows does not lead round the prefix', async () => {
+  await using fake = await fakeServer(FILES);
+  const tools = createTools({ url: fake.url, prefix: '/docs' });
+  for (const args of [{ newName: '/secret.md' }, { path: '', newName: '/secret.md' }, { path: null }]) {
+    const { text, isError } = await runTool(tools, 'read', args);
+    assert.ok(isError);
+    assert.match(text, /`path` is missing/);
+  }
+  assert.equal(fake.asked.length, 0);
+});
+
+test('a null is left out where there is such an argument, and judged where there is none', async () => {
+  await using fake = await fakeServer(FILES);
+  const tools = createTools({ url: fake.url });
+  await runTool(tools, 'read', { path: '/docs/faq.md', limit: null, tail: undefined });
+  assert.deepEqual(fake.asked.at(-1)?.args, { path: '/docs/faq.md', format: 'text' });
+  assert.match((await runTool(tools, 'read', { path: '/docs/faq.md', lines: null })).text, /no argument lines/);
+});
+
 test('places that cannot be are refused', () => {
   const url = 'http://127.0.0.1:1';
   for (const wrong of [{ prefix: 'docs' }, { prefix: '/a//b' }, { cwd: '/a/../b' }, { cwd: '' }]) {

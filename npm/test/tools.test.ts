@@ -35,11 +35,11 @@ test('what a model gets wrong comes back as words', async () => {
   await using fake = await fakeServer({ '/a.md': 'x' });
   const tools = createTools({ url: fake.url });
   const cases: [string, unknown, RegExp][] = [
-    ['bash', {}, /there is no tool "bash".*list, stat, read, glob, grep, search/],
+    ['bash', {}, /there is no tool "bash"\nnext: .*list, stat, read, glob, grep, search/],
     ['read', '{"path": ', /arguments of read are no JSON/],
     ['read', '"x"', /not an object/],
     ['read', { path: '/b.md' }, /\/b\.md: there is no such file/],
-    ['read', { pth: '/a.md' }, /no argument pth.*path/],
+    ['read', { pth: '/a.md' }, /no argument pth\nnext: .*path/],
   ];
   for (const [name, args, message] of cases) {
     const { text, isError } = await runTool(tools, name, args);
