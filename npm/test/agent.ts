@@ -32,9 +32,12 @@ export interface Ran {
   systemPrompt: string;
 }
 
-/** Runs one conversation to its end. One at a time: a process holds one Flue runtime. */
+/**
+ * Runs one conversation to its end, or until `abortWhen` settles. One at a time: a process holds one
+ * Flue runtime.
+ */
 export async function converse(
-  has: { sandbox?: SandboxFactory; tools?: ToolDefinition[]; cwd?: string },
+  has: { sandbox?: SandboxFactory; tools?: ToolDefinition[]; cwd?: string; abortWhen?: Promise<void> },
   question: string,
   steps: Step[],
 ): Promise<Ran> {
@@ -64,7 +67,9 @@ export async function converse(
     providers: [faux.provider],
   });
   const agent = init(Support, { id: `ticket-${Math.random()}` });
-  ran.answer = (await agent.read(await agent.dispatch(question))).text;
+  const receipt = await agent.dispatch(question);
+  void has.abortWhen?.then(() => agent.abort());
+  ran.answer = (await agent.read(receipt)).text;
   return ran;
 }
 

@@ -1,12 +1,14 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
 import { createTools, stopLocalServers } from 'r2vfs/tools';
+
+import { binary, KB, skip } from './real.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'r2vfs-test-'));
 after(() => rmSync(directory, { recursive: true }));
@@ -87,6 +89,22 @@ test('a program that died is started again', { timeout: 20_000 }, async () => {
 });
 
 test('the program ends with a parent that is killed, and keeps none running', { timeout: 20_000 }, async () => {
+  await endsWithItsParent(SERVES, async (said) => Number.parseInt(said));
+});
+
+test('the real program does so too', { skip, timeout: 60_000 }, async () => {
+  const pid = join(directory, 'pid');
+  const real = join(directory, 'real');
+  // The program itself, which has said who it is.
+  writeFileSync(real, `#!/bin/sh\necho $$ > '${pid}'\nexec '${binary}' --no-disk-cache "$@"\n`);
+  chmodSync(real, 0o755);
+  await endsWithItsParent(real, async (said) => {
+    assert.match(said, /\/troubleshooting\//);
+    return Number.parseInt(readFileSync(pid, 'utf8'));
+  });
+});
+
+async function endsWithItsParent(program: string, pidOf: (said: string) => Promise<number>): Promise<void> {
   const parent = (last: string) =>
     spawn(
       process.execPath,
@@ -94,7 +112,7 @@ test('the program ends with a parent that is killed, and keeps none running', { 
         '--input-type=module',
         '-e',
         `import { createTools } from 'r2vfs/tools';
-        const [list] = createTools({ binary: ${JSON.stringify(SERVES)}, location: 'x' });
+        const [list] = createTools({ binary: ${JSON.stringify(program)}, location: ${JSON.stringify(KB)} });
         console.log((await list.execute({})).text);
         ${last}`,
       ],
@@ -102,15 +120,15 @@ test('the program ends with a parent that is killed, and keeps none running', { 
     );
   const killed = parent('setInterval(() => {}, 1000);');
   const [line] = (await once(killed.stdout, 'data')) as [Buffer];
-  const pid = Number.parseInt(line.toString());
+  const pid = await pidOf(line.toString());
   assert.ok(alive(pid));
   killed.kill('SIGKILL');
   await ended(pid);
   const done = parent('');
   const [its] = (await once(done.stdout, 'data')) as [Buffer];
   assert.deepEqual(await once(done, 'exit'), [0, null]);
-  await ended(Number.parseInt(its.toString()));
-});
+  await ended(await pidOf(its.toString()));
+}
 
 test('what does not start says why', { timeout: 20_000 }, async () => {
   await assert.rejects(pidOf({ binary: join(directory, 'none') }), {

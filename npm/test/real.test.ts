@@ -1,67 +1,31 @@
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readFileSync, readdirSync, statSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 
-import { createMcpConnection, SandboxOperationUnsupportedError } from '@flue/runtime';
+import { createMcpConnection, defineTool, SandboxOperationUnsupportedError } from '@flue/runtime';
 import { getVirtualSandbox, stopLocalServers } from 'r2vfs';
 import { Client, createTools, runTool, type ToolName } from 'r2vfs/tools';
 
 import { generated, schemasOf } from '../scripts/generate-tools.mjs';
 import { converse, type Ran, type Step } from './agent.ts';
-import { binary, KB, ODD, realServer, skip } from './real.ts';
+import { bucketOf } from './bucket.ts';
+import { alone, binary, indexed, indexFor, KB, ODD, realServer, skip } from './real.ts';
 import { flueWorker, toolsWorker } from './worker.ts';
 
-const options = { skip, timeout: 120_000 };
-const kb = { binary, location: KB };
-after(stopLocalServers);
+const options = { skip, timeout: 300_000 };
+const directory = mkdtempSync(join(tmpdir(), 'r2vfs-test-'));
+const kb = { binary, location: KB, args: alone(skip ? '' : indexFor(KB)) };
+after(async () => {
+  await stopLocalServers();
+  rmSync(directory, { recursive: true });
+});
 
 test('the schemas are those of the server', options, () => {
   const file = new URL('../src/tools.generated.ts', import.meta.url);
   assert.equal(readFileSync(file, 'utf8'), generated(schemasOf(binary)), 'run `npm run generate`');
 });
-
-test('each tool answers as the command line does, as text and as an object', options, async () => {
-  const calls: [ToolName, Record<string, unknown>][] = [
-    ['list', { path: '/troubleshooting/' }],
-    ['list', { recursive: true, limit: 20 }],
-    ['stat', { path: '/troubleshooting/slow-down.md' }],
-    ['read', { path: '/troubleshooting/slow-down.md', offset: 8, limit: 5 }],
-    ['read', { path: '/data/gateway-2026-06-14.log', tail: 3 }],
-    ['glob', { pattern: 'howto/*{key,token}*' }],
-    ['grep', { pattern: 'SlowDown', path: '/troubleshooting', output_mode: 'content', context: 1 }],
-    ['grep', { pattern: 'the', limit: 3 }],
-    ['grep', { pattern: 'no such words' }],
-  ];
-  const client = new Client(kb);
-  for (const [name, args] of calls) {
-    const commandLine = (format: string) => {
-      const words = ['-b', KB, 'tool', name, JSON.stringify({ ...args, format })];
-      const { status, stdout, stderr } = spawnSync(binary, words, { encoding: 'utf8' });
-      // 1 says that nothing was found, which is an answer.
-      assert.ok(status === 0 || status === 1, stderr);
-      return stdout;
-    };
-    const what = `${name} ${JSON.stringify(args)}`;
-    const answer = await client.call(name, args);
-    assert.deepEqual(steady(answer), steady(JSON.parse(commandLine('structured'))), what);
-    const { text, complete } = await client.text(name, args);
-    assert.equal(steadyText(text), steadyText(commandLine('text').replace(/\n$/, '')), what);
-    assert.equal(complete, answer.envelope.complete, what);
-  }
-});
-
-/** Without what differs from process to process: time, cost, and the key that signs cursors. */
-function steady(answer: object): unknown {
-  const { envelope, ...fields } = answer as { envelope: Record<string, unknown> };
-  const { elapsed_ms: _, as_of: __, cost: ___, cursor, ...kept } = envelope;
-  return { ...fields, envelope: { ...kept, more: cursor !== undefined } };
-}
-
-function steadyText(text: string): string {
-  return text.replace(/"cursor":"[^"]*"/g, '"cursor":"…"');
-}
 
 test('pages join to the whole', options, async () => {
   const client = new Client(kb);
@@ -82,7 +46,7 @@ for (const [name, root] of [
   ['odd objects', ODD],
 ] as const) {
   test(`the file verbs give the ${name} as they are stored`, options, async () => {
-    const sandbox = await getVirtualSandbox({ binary, location: root }).createSandbox({ id: 'x' });
+    const sandbox = await getVirtualSandbox({ binary, location: root, args: alone(directory) }).createSandbox({ id: 'x' });
     const walk = async (path: string): Promise<number> => {
       const names = readdirSync(join(root, path)).sort();
       assert.deepEqual((await sandbox.readdir(path)).sort(), names, path);
@@ -107,6 +71,24 @@ for (const [name, root] of [
     assert.ok((await walk('/')) >= 20);
   });
 }
+
+test('a key of any spelling is listed, looked at and read under one path', options, async () => {
+  const keys = JSON.parse(readFileSync(join(ODD, 'keys.json'), 'utf8')) as { key: string; path: string }[];
+  await using bucket = await bucketOf(Object.fromEntries(keys.map(({ key }) => [key, `object ${key}`])));
+  await using server = await realServer([...bucket.args, ...alone(directory)]);
+  const client = new Client({ url: server.url });
+  const { entries, envelope } = await client.call('list', { recursive: true, limit: 100_000 });
+  assert.equal(envelope.complete, true);
+  const files = entries.map(({ path }) => path).filter((path) => !path.endsWith('/'));
+  assert.deepEqual(files.toSorted(), keys.map(({ path }) => path).toSorted());
+  const sandbox = await getVirtualSandbox({ url: server.url }).createSandbox({ id: 'x' });
+  for (const { key, path } of keys) {
+    assert.equal((await sandbox.stat(path)).size, Buffer.byteLength(`object ${key}`), path);
+    assert.equal(await sandbox.readFile(path), `object ${key}`, path);
+    const { lines } = await client.call('read', { path });
+    assert.equal(lines.map(({ text }) => text).join('\n'), `object ${key}`.replace(/\r?\n$/, ''), path);
+  }
+});
 
 test('what is not there, and what would write', options, async () => {
   const sandbox = await getVirtualSandbox(kb).createSandbox({ id: 'x' });
@@ -158,11 +140,7 @@ function ticket(as: (tool: ToolName) => string): Step[] {
       assert.ok(path(text), text);
       return { tool: as('search'), args: { query: 'reduce your request rate' } };
     },
-    // With an index a ranking; without one the advice to grep. Both are answers to go on from.
-    ({ text }) => ({
-      tool: as('read'),
-      args: { path: path(text) ?? '/troubleshooting/slow-down.md', offset: 14, limit: 5 },
-    }),
+    ({ text }) => ({ tool: as('read'), args: { path: path(text), offset: 14, limit: 5 } }),
     ({ text }) => ({ answer: /Retry with [^.]*/.exec(text)?.[0] ?? `not found in ${text}` }),
   ];
 }
@@ -170,18 +148,61 @@ function ticket(as: (tool: ToolName) => string): Step[] {
 function assertSolved({ answer, said }: Ran): void {
   assert.equal(answer, 'Retry with exponential backoff and jitter');
   const [list, grep, search, read] = said;
-  assert.deepEqual([list?.isError, grep?.isError, read?.isError], [false, false, false]);
+  assert.deepEqual(said.map(({ isError }) => isError), [false, false, false, false]);
   assert.match(list!.text, /\/troubleshooting\//);
-  assert.match(search!.text, search!.isError ? /index.*grep|grep.*index/is : /slow-down\.md/);
+  assert.match(grep!.text, /^\/troubleshooting\/slow-down\.md$/m);
+  assert.match(search!.text, /^1\. \/troubleshooting\/slow-down\.md:/);
   assert.match(read!.text, /^ {4}14\t/m);
 }
 
 test('a Flue agent answers from the articles', options, async () => {
-  assertSolved(await converse({ sandbox: getVirtualSandbox(kb) }, 'Uploads get 503.', ticket((tool) => tool)));
+  const ran = await converse({ sandbox: getVirtualSandbox(kb) }, 'Uploads get 503.', ticket((tool) => tool));
+  assertSolved(ran);
+  assert.deepEqual(ran.offered.toSorted(), ['glob', 'grep', 'list', 'read', 'search', 'stat', 'task']);
+});
+
+test('in a Flue agent neither the model nor the application writes or runs anything', options, async () => {
+  const tampers = defineTool({
+    name: 'tamper',
+    description: 'Tries all that would change something.',
+    harness: true,
+    async run({ harness: { sandbox } }) {
+      const verbs = {
+        writeFile: () => sandbox.writeFile('/index.md', ''),
+        mkdir: () => sandbox.mkdir('/new', { recursive: true }),
+        rm: () => sandbox.rm('/index.md', { force: true }),
+        exec: () => sandbox.exec('rm -rf /'),
+      };
+      const ends = Object.entries(verbs).map(async ([name, verb]) => {
+        const end = await verb().then(
+          () => 'done',
+          (error: unknown) => (error instanceof SandboxOperationUnsupportedError ? error.type : String(error)),
+        );
+        return [name, end];
+      });
+      return { output: [...(await Promise.all(ends)), (await sandbox.readFile('/index.md')).length > 0] };
+    },
+  });
+  const ran = await converse({ sandbox: getVirtualSandbox(kb), tools: [tampers] }, 'Tidy up.', [
+    () => ({ tool: 'tamper', args: {} }),
+    () => ({ tool: 'write', args: { path: '/index.md', content: '' } }),
+    () => ({ tool: 'edit', args: { path: '/index.md', oldText: 'a', newText: 'b' } }),
+    () => ({ tool: 'bash', args: { command: 'rm -rf /' } }),
+    ({ text }) => ({ answer: text }),
+  ]);
+  const [tampered, ...others] = ran.said;
+  assert.deepEqual(JSON.parse(tampered!.text), [
+    ...['writeFile', 'mkdir', 'rm', 'exec'].map((verb) => [verb, 'sandbox_operation_unsupported']),
+    true,
+  ]);
+  for (const [at, name] of ['write', 'edit', 'bash'].entries()) {
+    assert.equal(others[at]?.isError, true, name);
+    assert.match(others[at].text, new RegExp(`${name}.*not found`, 'i'));
+  }
 });
 
 test('a Flue agent answers from the articles over MCP', options, async () => {
-  await using server = await realServer(['-b', KB]);
+  await using server = await realServer(indexed(KB));
   const connection = await createMcpConnection({ name: 'r2vfs', url: `${server.url}/mcp` });
   try {
     const as = (tool: ToolName) => `mcp__r2vfs__${tool}`;
@@ -197,7 +218,7 @@ test('a Flue agent answers from the articles over MCP', options, async () => {
 });
 
 test('a Worker calls the server, with Flue and without', options, async () => {
-  await using server = await realServer(['-b', KB]);
+  await using server = await realServer(indexed(KB));
   await using plain = await toolsWorker(server.url);
   const { text } = await plain.ask({
     name: 'grep',

@@ -39,21 +39,50 @@ function lack(): string | false {
   }
 }
 
+const indexes = new Map<string, string>();
+
+/** Where an index of this directory is, made for this test. */
+export function indexFor(location: string): string {
+  let directory = indexes.get(location);
+  if (directory === undefined) {
+    directory = mkdtempSync(join(tmpdir(), 'r2vfs-index-'));
+    indexes.set(location, directory);
+    execFileSync(binary, ['-b', location, ...alone(directory), 'index', 'build'], { stdio: 'ignore' });
+  }
+  return directory;
+}
+
+/** Options that name this directory and an index of it. */
+export function indexed(location: string): string[] {
+  return ['-b', location, ...alone(indexFor(location))];
+}
+
+/** Options for a program that uses nothing of this machine's own: its indexes are here, if there are any. */
+export function alone(indexes: string): string[] {
+  return ['--index-dir', indexes, '--no-disk-cache'];
+}
+
+process.once('exit', () => {
+  for (const directory of indexes.values()) rmSync(directory, { recursive: true, force: true });
+});
+
 export interface Real extends AsyncDisposable {
   url: string;
 }
 
-/** A server that this test can address itself. */
-export async function realServer(args: string[]): Promise<Real> {
+/** A server that this test can address itself; `args` are options of the program, `more` those of `serve`. */
+export async function realServer(args: string[], more: string[] = []): Promise<Real> {
   const directory = mkdtempSync(join(tmpdir(), 'r2vfs-real-'));
   const file = join(directory, 'url');
   const child = spawn(
     binary,
-    ['serve', '--listen', '127.0.0.1:0', '--port-file', file, '--exit-with-stdin', ...args],
-    { stdio: ['pipe', 'ignore', 'inherit'] },
+    [...args, 'serve', '--listen', '127.0.0.1:0', '--port-file', file, '--exit-with-stdin', ...more],
+    { stdio: ['pipe', 'ignore', 'pipe'] },
   );
+  let said = '';
+  child.stderr.setEncoding('utf8').on('data', (chunk: string) => (said += chunk));
   while (!existsSync(file)) {
-    if (child.exitCode !== null) throw new Error(`r2vfs serve ended with ${child.exitCode}`);
+    if (child.exitCode !== null) throw new Error(`r2vfs serve ended with ${child.exitCode}: ${said}`);
     await new Promise((resolve) => setTimeout(resolve, 10));
   }
   return {
