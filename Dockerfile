@@ -2,7 +2,7 @@
 FROM rust:1.94-bookworm AS build
 WORKDIR /src
 COPY . .
-RUN cargo build --release --locked --features server --bin r2vfs
+RUN cargo build --release --locked --bin r2vfs
 
 FROM debian:bookworm-slim
 # The certificates of TLS; nothing else of the system is used.

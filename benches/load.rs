@@ -1,6 +1,6 @@
 //! Many clients on one server, for minutes: figures, and every answer checked.
 //!
-//! `cargo build --release --features server --bin r2vfs --example load`, then
+//! `cargo build --release --bin r2vfs --example load`, then
 //! `target/release/examples/load --binary target/release/r2vfs`; with `--per-mille 25` one request
 //! to the bucket in twenty fails, by a 503 or a reset.
 

@@ -1,12 +1,14 @@
 //! The bulk job, as the real program over the loopback server, whose counts are the proof: what is
 //! in a commit is never fetched again, whatever ended the run before.
 
+mod garbage;
 #[path = "indexing/kill.rs"]
 mod kill;
 #[path = "indexing/program.rs"]
 mod program;
 #[path = "indexing/publishing.rs"]
 mod publishing;
+mod shares;
 
 use std::collections::BTreeMap;
 
@@ -115,13 +117,30 @@ async fn every_kind_of_object_has_its_place() {
     assert_eq!(numbers, [13, 1, 2].map(Some), "{built}");
     bucket.is_sound();
 
-    // What could not be read is tried again, and nothing else is.
+    // What could not be read is tried again, and nothing else is: also what is in an archive, for
+    // no listing tells when it is restored.
     bucket.server.reset();
     bucket.server.faults().clear();
     let again = bucket.ran("update --json");
     assert_eq!(again.code, Some(2), "the broken one is still broken: {again}");
-    assert_eq!(bucket.gets(), ["broken.md", "denied.md"]);
-    assert_eq!(again.json()["again"].as_u64(), Some(2), "{again}");
+    assert_eq!(bucket.gets(), ["broken.md", "cold.md", "denied.md"]);
+    assert_eq!(again.json()["again"].as_u64(), Some(3), "{again}");
+    bucket.is_sound();
+
+    let before = bucket.index("status --no-list");
+    let at = store.get("cold.md").expect("it").modified;
+    let restored = Stored::new("cold\n").storage_class("GLACIER").modified(at).restored();
+    store.put_object("cold.md", restored);
+    let third = bucket.ran("update --json");
+    assert_eq!(third.json()["archived"].as_u64(), Some(0), "{third}");
+    let after = bucket.index("status --no-list");
+    let numbers = |of: &serde_json::Value| ["archived", "dead"].map(|name| of[name].as_u64());
+    // The broken one has a row more, and so has the one that was restored.
+    assert_eq!(
+        (numbers(&before), numbers(&after)),
+        ([1, 2].map(Some), [0, 4].map(Some)),
+        "{before} {after}"
+    );
     bucket.is_sound();
 }
 
@@ -288,6 +307,8 @@ async fn many_small_commits_are_joined_and_lose_nothing() {
     let built = bucket.index("build --memory 1MiB");
     assert_eq!(built["committed"].as_u64(), Some(400));
     assert_eq!(built["segments"].as_u64(), Some(1), "a small index ends in one segment");
+    let commits = bucket.index("status --no-list")["generation"].as_u64().expect("a number");
+    assert!((10..60).contains(&commits), "{commits} commits of 400 objects");
     // Each update is a small segment until there are too many.
     let mut most = 0;
     for round in 0..12 {

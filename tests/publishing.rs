@@ -98,8 +98,11 @@ async fn what_is_put_is_what_readers_of_the_bucket_see(world: World) {
     let progress = |bytes| {
         told.fetch_add(bytes, SeqCst);
     };
-    let etag = publisher.put_file(SEGMENT, &path, &progress).await.expect("a file");
+    let put = publisher.put_file(SEGMENT, &path, &Condition::Absent, &progress);
+    let etag = done(put.await.expect("a file"));
     assert_eq!(told.load(SeqCst), 100_000);
+    let again = publisher.put_file(SEGMENT, &path, &Condition::Absent, &progress);
+    assert_eq!(again.await.expect("an answer"), Outcome::Lost, "it is there already");
     let bucket = world.open("kb/", &Permits::new(8));
     let key = format!("{RESERVED}{SEGMENT}");
     let peeked = bucket.peek(&Default::default(), &key, 1 << 20).await.expect("a peek");
@@ -125,7 +128,8 @@ async fn a_large_file_arrives_whole(world: World) {
     let progress = |bytes| {
         told.fetch_add(bytes, SeqCst);
     };
-    let etag = publisher.put_file(SEGMENT, &path, &progress).await.expect("a file");
+    let put = publisher.put_file(SEGMENT, &path, &Condition::Absent, &progress);
+    let etag = done(put.await.expect("a file"));
     assert_eq!(told.load(SeqCst), content.len() as u64);
     let object = publisher.list().await.expect("a listing").remove(0);
     assert_eq!((object.size, &object.etag), (content.len() as u64, &etag));
@@ -379,7 +383,10 @@ async fn an_upload_survives_what_passes_and_is_given_up_otherwise() {
         (Asked::Upload, Fault::ErrorIn200("SlowDown")),
     ] {
         server.faults().add(Rule::kind(kind, fault.clone()).times(1));
-        publisher.put_file(SEGMENT, &path, &|_| {}).await.expect("it is mended");
+        publisher
+            .put_file(SEGMENT, &path, &Condition::Always, &|_| {})
+            .await
+            .expect("it is mended");
         assert!(there().as_ref() == Some(&content), "{fault:?} changed the bytes");
         assert_eq!(server.uploads().len(), 0, "{fault:?}");
         assert!(server.store().delete(format!("{RESERVED}{SEGMENT}")));
@@ -387,7 +394,8 @@ async fn an_upload_survives_what_passes_and_is_given_up_otherwise() {
     }
     // Completed, and nobody heard of it.
     server.faults().add(Rule::kind(Asked::Upload, Fault::LoseAnswer).skip(1).times(1));
-    let etag = publisher.put_file(SEGMENT, &path, &|_| {}).await.expect("it is there");
+    let put = publisher.put_file(SEGMENT, &path, &Condition::Always, &|_| {});
+    let etag = done(put.await.expect("it is there"));
     assert_eq!(publisher.list().await.expect("a listing")[0].etag, etag);
     assert!(server.store().delete(format!("{RESERVED}{SEGMENT}")));
     server.faults().clear();
@@ -395,7 +403,10 @@ async fn an_upload_survives_what_passes_and_is_given_up_otherwise() {
     for kind in [Asked::Part, Asked::Upload] {
         server.reset();
         server.faults().add(Rule::kind(kind, Fault::forbidden("AccessDenied")).skip(1));
-        let error = publisher.put_file(SEGMENT, &path, &|_| {}).await.expect_err("it may not");
+        let error = publisher
+            .put_file(SEGMENT, &path, &Condition::Always, &|_| {})
+            .await
+            .expect_err("it may not");
         assert_eq!(error.kind(), Kind::Forbidden);
         harmless(&error);
         assert_eq!((server.counts().aborts, server.uploads().len()), (1, 0), "{kind:?}");

@@ -26,6 +26,10 @@ pub const NAME: &str = "manifest.json";
 /// Bytes of a manifest: some 15,000 segments, while a build makes one for each 64 MiB of text.
 pub const MAX_BYTES: usize = 8 << 20;
 
+/// Retired files that a manifest names: each takes some 60 bytes of what every reader fetches, and a
+/// publish retires a few.
+pub const MAX_RETIRED: usize = 256;
+
 const HEAD: &[u8] = b"{\"check\":\"";
 const MIDDLE: &[u8] = b"\",\"manifest\":";
 const TAIL: &[u8] = b"}\n";
@@ -67,6 +71,17 @@ pub struct SegmentRef {
     pub shard: Option<(u32, u32)>,
 }
 
+/// A segment that an earlier manifest named. Its file stays for readers of that one, and is still
+/// the index's own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retired {
+    /// The segment's id.
+    pub id: String,
+    /// Since when no manifest names it, in milliseconds since 1970.
+    pub at: i64,
+}
+
 /// See the [module](self).
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -88,6 +103,10 @@ pub struct Manifest {
     pub settings: Settings,
     /// From the oldest to the newest: a key in a newer segment hides the same key in older ones.
     pub segments: Vec<SegmentRef>,
+    /// What it took out of a published index and what is not deleted yet, at most [`MAX_RETIRED`].
+    /// A local index has none.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub retired: Vec<Retired>,
 }
 
 impl Manifest {
@@ -142,6 +161,12 @@ impl Manifest {
         Ok(bytes)
     }
 
+    /// The names of all files that it speaks of: its segments', and those of retired ones.
+    pub fn files(&self) -> impl Iterator<Item = String> {
+        let retired = self.retired.iter().map(|retired| &retired.id);
+        self.segments.iter().map(|segment| &segment.id).chain(retired).map(|id| file_name(id))
+    }
+
     /// Bytes of all its files.
     pub fn bytes(&self) -> u64 {
         self.segments.iter().map(|segment| segment.file.bytes).fold(0, u64::saturating_add)
@@ -174,6 +199,14 @@ impl Manifest {
             let shard = segment.shard.is_none_or(|(share, of)| 0 < share && share <= of);
             if file.hot > file.bytes || segment.gone > segment.docs || !shard {
                 return Err(damaged("a segment's numbers contradict each other"));
+            }
+        }
+        if self.retired.len() > MAX_RETIRED {
+            return Err(damaged("it names more retired files than it may"));
+        }
+        for retired in &self.retired {
+            if !is_id(&retired.id) || !ids.insert(&retired.id) {
+                return Err(damaged("a retired segment has no proper name, or is none"));
             }
         }
         Ok(())
@@ -234,6 +267,7 @@ mod tests {
             listed_at: 0,
             settings: Settings::default(),
             segments: vec![segment('a', None), segment('0', Some((2, 3)))],
+            retired: vec![Retired { id: "b".repeat(32), at: 1_700_000_000_000 }],
         }
     }
 
@@ -278,7 +312,7 @@ mod tests {
 
     #[test]
     fn contradictions_are_refused_by_reader_and_writer() {
-        let wrong: [fn(&mut Manifest); 7] = [
+        let wrong: [fn(&mut Manifest); 11] = [
             |manifest| manifest.index = "x".into(),
             |manifest| manifest.segments[0].id = "../../../etc/passwd".into(),
             |manifest| manifest.segments[0].file.name = "../a.seg".into(),
@@ -286,6 +320,13 @@ mod tests {
             |manifest| manifest.segments[0].file.hot = 901,
             |manifest| manifest.segments[0].gone = 13,
             |manifest| manifest.segments[1].shard = Some((4, 3)),
+            |manifest| manifest.retired[0].id = "../readme.md".into(),
+            |manifest| manifest.retired[0].id = manifest.segments[0].id.clone(),
+            |manifest| manifest.retired.push(manifest.retired[0].clone()),
+            |manifest| {
+                let id = |n| format!("{n:032x}");
+                manifest.retired = (1..=257).map(|n| Retired { id: id(n), at: 0 }).collect();
+            },
         ];
         for (at, break_it) in wrong.iter().enumerate() {
             let mut manifest = manifest();

@@ -61,4 +61,10 @@ pub trait Source: fmt::Debug + MaybeSend + MaybeSync {
         file: &'a FileRef,
         ranges: &'a [Range<u64>],
     ) -> BoxFuture<'a, Result<Vec<Bytes>>>;
+
+    /// Whether a read costs as little as one of a file on this machine: then nothing is read that
+    /// was not asked for.
+    fn is_near(&self) -> bool {
+        false
+    }
 }

@@ -13,7 +13,7 @@ use crate::{
     fault::{Fault, FaultKind, Result},
     gram::{Extractor, Grams},
     index::{DocRef, Index},
-    segment::Segment,
+    segment::{Segment, told_nul},
 };
 
 /// Problems that are listed; where there are more, the index is built anew in any case.
@@ -124,7 +124,7 @@ impl Verified {
             return Ok(());
         }
         let nul = memchr::memchr(0, text);
-        if doc.nul != nul.map(|nul| nul as u64) {
+        if doc.nul != told_nul(text, nul.map(|nul| nul as u64)) {
             return Err(wrong(doc, "its first NUL is elsewhere"));
         }
         self.extractor.feed(&text[..nul.unwrap_or(text.len())]);

@@ -54,7 +54,9 @@ impl Rules {
         let Some(authority) = host.and_then(|host| host.parse::<Authority>().ok()) else {
             return false;
         };
-        if authority.as_str().contains('@') {
+        // `Authority` takes any letters for a port, and a name of someone before an `@`.
+        let port = &authority.as_str()[authority.host().len()..];
+        if authority.as_str().contains('@') || !port.is_empty() && authority.port_u16().is_none() {
             return false;
         }
         (self.loopback && is_loopback(authority.host()))
@@ -70,7 +72,8 @@ impl Rules {
         if self.origins.iter().any(|one| one.eq_ignore_ascii_case(origin)) {
             return true;
         }
-        let uri = origin.parse::<Uri>().ok();
+        // A bare name is no origin, though it is a URI.
+        let uri = origin.parse::<Uri>().ok().filter(|uri| uri.scheme().is_some());
         let host = uri.as_ref().and_then(Uri::host);
         self.loopback && host.is_some_and(is_loopback)
     }

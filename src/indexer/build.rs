@@ -13,6 +13,8 @@ use std::{
 use bytes::Bytes;
 use encoding_rs_io::{DecodeReaderBytes, DecodeReaderBytesBuilder};
 use r2vfs_index::{
+    docs::State,
+    index::Index,
     manifest::Settings,
     segment::{LongText, NewContent, NewDoc, SegmentWriter},
     store::Writer,
@@ -20,6 +22,7 @@ use r2vfs_index::{
 use tokio::sync::mpsc;
 
 use super::{
+    crew::Room,
     fault::told,
     fetch::{Fetched, Got, Item, ends_everything},
     report::Findings,
@@ -27,7 +30,7 @@ use super::{
     tally::Tally,
 };
 use crate::{
-    bucket::MAX_GET,
+    bucket::{MAX_GET, Object},
     error::{Kind, Result},
     vfs::{Haystack, from_io},
 };
@@ -42,9 +45,10 @@ const PIECE: usize = 256 << 10;
 #[derive(Clone, Debug)]
 pub(super) struct Builder {
     pub(super) dir: PathBuf,
+    /// What the index held before.
+    pub(super) known: Index,
     pub(super) settings: Settings,
-    /// Bytes that the full text of one segment may take.
-    pub(super) memory: usize,
+    pub(super) room: Room,
     pub(super) shard: Option<Shard>,
     pub(super) store: Arc<Mutex<Writer>>,
     pub(super) tally: Arc<Tally>,
@@ -54,6 +58,8 @@ pub(super) struct Builder {
 /// A segment that is being written.
 struct Open {
     writer: SegmentWriter,
+    /// What it took in memory with its first object: its tables are made then.
+    empty: usize,
     objects: u64,
     bytes: u64,
 }
@@ -81,7 +87,7 @@ impl Builder {
     }
 
     fn commit(&self, open: Option<Open>) -> Result<()> {
-        let Some(Open { writer, objects, bytes }) = open else { return Ok(()) };
+        let Some(Open { writer, objects, bytes, .. }) = open else { return Ok(()) };
         let mut segment = writer.finish().map_err(told)?;
         segment.shard = self.shard.map(|shard| (shard.index, shard.of));
         let mut store = self.store.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +96,7 @@ impl Builder {
         Ok(())
     }
 
-    fn add(&self, open: &mut Option<Open>, fetched: Fetched) -> Result<()> {
+    fn add(&self, holder: &mut Option<Open>, fetched: Fetched) -> Result<()> {
         let Fetched { entry, changed, got } = fetched;
         let (path, object) = (entry.path, entry.object);
         if changed {
@@ -110,6 +116,10 @@ impl Builder {
             }
             Got::Archived => {
                 self.findings.archived();
+                if self.is_known(&object) {
+                    self.tally.fetch(object.size);
+                    return Ok(());
+                }
                 NewContent::Archived
             }
             Got::Gone => NewContent::Gone,
@@ -121,12 +131,12 @@ impl Builder {
                 NewContent::Unreadable
             }
         };
-        let open = match open {
+        let open = match holder {
             Some(open) => open,
             None => {
-                let writer =
-                    SegmentWriter::create(&self.dir, self.settings, self.memory).map_err(told)?;
-                open.insert(Open { writer, objects: 0, bytes: 0 })
+                let writer = SegmentWriter::create(&self.dir, self.settings, self.room.text)
+                    .map_err(told)?;
+                holder.insert(Open { writer, empty: 0, objects: 0, bytes: 0 })
             }
         };
         let size = object.size;
@@ -141,7 +151,22 @@ impl Builder {
         open.objects += 1;
         open.bytes += size;
         self.tally.fetch(size);
-        Ok(())
+        let taken = open.writer.memory();
+        if open.objects == 1 {
+            open.empty = taken;
+        }
+        let full = taken > open.empty + self.room.rest;
+        if full { self.commit(holder.take()) } else { Ok(()) }
+    }
+}
+
+impl Builder {
+    /// Whether the index knows that this version is in an archive: a row more would say nothing.
+    fn is_known(&self, object: &Object) -> bool {
+        self.known.find(&object.key).is_some_and(|(_, doc)| {
+            doc.state.has(State::ARCHIVED)
+                && doc.is_version(&object.etag.0, object.size, object.modified)
+        })
     }
 }
 

@@ -6,10 +6,13 @@
 //! that a document is rewritten about as often as the index doubles.
 //!
 //! Only neighbours can be joined: a newer segment shadows the keys of those before it. Segments of
-//! different shares of the keys stay apart until everything is to become one, so that each machine
-//! can replace its own.
+//! different shares of the keys stay apart until everything is to become one and all shares are
+//! there, so that each machine can replace its own, and an index of some keys is never taken for
+//! one of all.
 
 use std::ops::Range;
+
+use super::shard::Division;
 
 /// Segments that may lie side by side: what a query asks at once without a further round.
 const MANY: usize = 8;
@@ -45,14 +48,20 @@ impl Weight {
 pub(super) fn next(segments: &[Weight], live: u64, built: bool, one: bool) -> Option<Range<usize>> {
     let docs: u64 = segments.iter().map(|segment| segment.docs).sum();
     let dead = docs.saturating_sub(live);
-    if one && (segments.len() > 1 || dead > 0) {
+    let all = || Division::among(segments.iter().map(|segment| segment.shard)) == Division::Whole;
+    if one && (segments.len() > 1 || dead > 0) && all() {
         return Some(window(segments, AT_ONCE));
     }
     let mut start = 0;
     for run in segments.chunk_by(|a, b| a.shard == b.shard) {
         // How many are dead is known of all segments together only.
         let alone = run.len() == segments.len();
-        if let Some(found) = within(run, if alone { dead } else { 0 }, built) {
+        let dead = if alone { dead } else { 0 };
+        let found = match one && (run.len() > 1 || dead > 0) {
+            true => Some(window(run, AT_ONCE)),
+            false => within(run, dead, built),
+        };
+        if let Some(found) = found {
             return Some(start + found.start..start + found.end);
         }
         start += run.len();
@@ -143,5 +152,9 @@ mod tests {
         assert_eq!(next(&segments, 60, true, false), Some(1..3));
         assert_eq!(next(&[of(1), of(2), of(3)], 30, true, false), None);
         assert_eq!(next(&segments, 60, false, true), Some(0..6));
+        // Without the third share the one segment would pass for an index of all keys.
+        assert_eq!(next(&segments[..3], 30, false, true), Some(1..3));
+        assert_eq!(next(&[of(1), of(2)], 20, false, true), None);
+        assert_eq!(next(&[of(2)], 9, false, true), Some(0..1));
     }
 }

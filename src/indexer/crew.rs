@@ -4,6 +4,7 @@ use std::sync::{Arc, Mutex};
 
 use futures_util::{StreamExt, stream::FuturesUnordered};
 use r2vfs_index::{
+    index::Index,
     manifest::Settings,
     segment::{NewContent, NewDoc, SegmentWriter},
     store::Writer,
@@ -36,9 +37,44 @@ const FETCHED_SHARE: u64 = 8;
 /// The smallest batch. Below it, segments are mostly their own framing.
 const SMALLEST: u64 = 64 << 10;
 
-/// Bytes of memory for the full text of each of `builders`, of `memory` in all.
-pub(super) fn text_memory(memory: u64, builders: usize) -> usize {
-    usize::try_from(memory / 4 / builders.max(1) as u64).unwrap_or(usize::MAX)
+/// What the process takes beside: measured with nothing to do, over S3 and a directory.
+const PROCESS: u64 = 32 << 20;
+
+/// What a builder takes before it has read anything, and while it ends a segment: the table of its
+/// n-grams, and as much again (the example `segment_figures` of the index measures it).
+const BUILDER: u64 = 64 << 20;
+
+/// What a segment in the making should have beside, or it is all endings.
+const WORTH: u64 = 16 << 20;
+
+/// How memory is divided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Segments that are built side by side.
+    pub(super) builders: usize,
+    /// Bytes of objects in one batch, of which one more than there are builders is under way.
+    pub(super) batch: u64,
+    /// Bytes of each segment's full text in memory.
+    pub(super) text: usize,
+    /// Bytes that the rest of each segment may grow in memory: with more, it is ended.
+    pub(super) rest: usize,
+}
+
+impl Room {
+    /// `memory` bytes, divided for at most `cores` builders.
+    pub(super) fn of(memory: u64, cores: usize) -> Self {
+        let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED);
+        let built = memory.saturating_sub(PROCESS + fetched);
+        let builders = (built / (BUILDER + WORTH)).clamp(1, cores.max(1) as u64);
+        let half = ((built / builders).saturating_sub(BUILDER) / 2).max(WORTH / 2);
+        let half = usize::try_from(half).unwrap_or(usize::MAX);
+        Self {
+            builders: builders as usize,
+            batch: (fetched / (builders + 1)).max(SMALLEST),
+            text: half,
+            rest: half,
+        }
+    }
 }
 
 /// Fetches and builds what it is handed.
@@ -53,21 +89,19 @@ pub(super) struct Crew<'j> {
     running: FuturesUnordered<Task<Result<()>>>,
 }
 
-/// What one builder takes beside its text: the table of its n-grams, and as much again while it
-/// ends a segment (the example `segment_figures` of the index measures it).
-const A_BUILDER: u64 = 64 << 20;
-
 impl<'j> Crew<'j> {
-    pub(super) fn new(job: &'j Job, settings: Settings, store: Arc<Mutex<Writer>>) -> Self {
-        let memory = job.options.memory;
-        let most = usize::try_from(memory / A_BUILDER).unwrap_or(usize::MAX).max(1);
-        let builders = job.platform.parallelism().min(most);
-        // One batch is fetched while each builder has its own.
-        let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED) / (builders as u64 + 1);
+    pub(super) fn new(
+        job: &'j Job,
+        known: &Index,
+        settings: Settings,
+        store: Arc<Mutex<Writer>>,
+    ) -> Self {
+        let room = Room::of(job.options.memory, job.platform.parallelism());
         let builder = Builder {
             dir: job.target.dir.clone(),
+            known: known.clone(),
             settings,
-            memory: text_memory(memory, builders),
+            room,
             shard: None,
             store: store.clone(),
             tally: job.tally.clone(),
@@ -84,9 +118,9 @@ impl<'j> Crew<'j> {
             store,
             builder,
             fetcher,
-            batches: Batches::new(fetched.max(SMALLEST), MOST_HELD),
-            builders,
-            turns: Arc::new(Semaphore::new(builders)),
+            batches: Batches::new(room.batch, MOST_HELD),
+            builders: room.builders,
+            turns: Arc::new(Semaphore::new(room.builders)),
             running: FuturesUnordered::new(),
         }
     }
@@ -113,7 +147,7 @@ impl<'j> Crew<'j> {
             }
             Verdict::New => report.new += 1,
             Verdict::Changed => report.changed += 1,
-            Verdict::Again => report.again += 1,
+            Verdict::Again | Verdict::Archived => report.again += 1,
         }
         self.job.tally.want(entry.object.size);
         match self.batches.push(entry) {
@@ -180,10 +214,10 @@ impl<'j> Crew<'j> {
             return Ok(());
         }
         report.gone += keys.len() as u64;
-        let Builder { dir, settings, memory, shard, .. } = self.builder.clone();
+        let Builder { dir, settings, room, shard, .. } = self.builder.clone();
         let store = self.store.clone();
         let written = self.job.platform.blocking(move || {
-            let mut writer = SegmentWriter::create(&dir, settings, memory).map_err(told)?;
+            let mut writer = SegmentWriter::create(&dir, settings, room.text).map_err(told)?;
             for key in keys {
                 let content = NewContent::Gone;
                 let etag = String::new();
@@ -199,4 +233,27 @@ impl<'j> Crew<'j> {
 
 fn broken() -> Error {
     Error::new(Kind::Io, "a builder broke down").hint("this is a mistake of r2vfs: report it")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_is_divided_and_not_overrun() {
+        for memory in [128_u64, 256, 512, 1024, 8192].map(|mib| mib << 20) {
+            for cores in [1, 2, 8, 64] {
+                let room = Room::of(memory, cores);
+                let builders = room.builders as u64;
+                let each = (room.text + room.rest) as u64 + BUILDER;
+                let all = PROCESS + (builders + 1) * room.batch + builders * each;
+                assert!(all <= memory, "{memory} for {cores}: {room:?} takes {all}");
+                assert!((1..=cores).contains(&room.builders), "{room:?}");
+                assert!((builders + 1) * room.batch <= UNCOMMITTED, "{room:?}");
+            }
+        }
+        assert_eq!(Room::of(512 << 20, 2).builders, 2);
+        let least = Room::of(1 << 20, 8);
+        assert_eq!((least.builders, least.batch), (1, SMALLEST));
+    }
 }

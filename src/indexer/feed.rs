@@ -15,7 +15,7 @@ use super::{
     job::Job,
     plan::{Join, Known, Verdict, each_gone},
     report::Report,
-    shard::{KeyRange, Shard},
+    shard::{Division, KeyRange, Shard},
 };
 use crate::{
     bucket::{ETag, Object},
@@ -31,7 +31,8 @@ impl From<Doc> for Known {
     fn from(doc: Doc) -> Self {
         let second = doc.modified.map(|ms| ms.div_euclid(1000));
         let unread = doc.state.has(State::UNREADABLE);
-        Self { unread, second, key: doc.key, etag: doc.etag }
+        let archived = doc.state.has(State::ARCHIVED);
+        Self { unread, archived, second, key: doc.key, etag: doc.etag }
     }
 }
 
@@ -105,7 +106,10 @@ impl Job {
         report: &mut Report,
     ) -> Result<Option<i64>> {
         let mut listed_at = None;
-        for (shard, range) in self.shares(Some(known)).await? {
+        let shares = self.shares(Some(known)).await?;
+        let mut left = shares.len();
+        for (shard, range) in shares {
+            left -= 1;
             crew.of(shard);
             let mut judge = Judge::new(Some(known), &range);
             let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
@@ -120,6 +124,9 @@ impl Job {
                 }
             }
             report.notes.extend(walk.take_notes());
+            if left == 0 {
+                self.tally.list_ended();
+            }
             crew.flush().await?;
             let Some(listed) = walk.snapshot() else { return Ok(None) };
             let mut gone = Vec::new();
@@ -128,7 +135,6 @@ impl Job {
             // A share of the keys makes no listing that a reader could go by.
             listed_at = shard.is_none().then(|| listed.listed_at());
         }
-        self.tally.list_ended();
         Ok(listed_at)
     }
 
@@ -149,7 +155,8 @@ impl Job {
         let looks = stream::iter(keys).map(|(key, etag)| async move {
             let held = known.find(&key).map(|(_, doc)| doc);
             let covered = held.as_ref().is_some_and(|doc| {
-                etag.is_some_and(|etag| etag == doc.etag) && !doc.state.has(State::UNREADABLE)
+                let unread = doc.state.has(State::UNREADABLE) || doc.state.has(State::ARCHIVED);
+                etag.is_some_and(|etag| etag == doc.etag) && !unread
             });
             if covered {
                 // What was written is what the index has: nothing is asked about it.
@@ -207,16 +214,10 @@ impl Job {
 
 /// The shares that an index holds, where it holds only some.
 fn shards_of(manifest: &Manifest) -> Vec<Shard> {
-    let shards = manifest.segments.iter().map(|segment| segment.shard);
-    let Some(mut shards) = shards.collect::<Option<Vec<(u32, u32)>>>() else {
-        return Vec::new();
-    };
-    shards.sort_unstable();
-    shards.dedup();
-    let of = shards.first().map_or(0, |shard| shard.1);
-    let partial = shards.iter().all(|shard| shard.1 == of) && (shards.len() as u64) < u64::from(of);
-    if !partial {
-        return Vec::new();
+    match Division::of(&manifest.segments) {
+        Division::Shares { of, shares } => {
+            shares.into_iter().map(|index| Shard { index, of }).collect()
+        }
+        Division::Whole | Division::Mixed => Vec::new(),
     }
-    shards.into_iter().map(|(index, of)| Shard { index, of }).collect()
 }

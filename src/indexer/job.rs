@@ -30,7 +30,7 @@ use super::{
     tally::{Halt, Tally},
 };
 use crate::{
-    error::Result,
+    error::{Error, Kind, Result},
     platform::Platform,
     vfs::{Budget, Op, Scope, Vfs},
 };
@@ -140,7 +140,7 @@ impl Job {
         let (writer, known) = self.begin(&mut report)?;
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
-        let mut crew = Crew::new(self, settings, store.clone());
+        let mut crew = Crew::new(self, &known, settings, store.clone());
         let fed = match &self.options.changes {
             None => Box::pin(self.feed(&known, &mut crew, &mut report)).await,
             Some(changes) => Box::pin(self.feed_changes(&known, changes, &mut crew, &mut report))
@@ -185,11 +185,27 @@ impl Job {
                  to change that"
             ));
         }
+        self.divides_alike(writer.manifest())?;
         let known = match known {
             Some(known) => known,
             None => empty(writer.manifest(), &self.target.dir)?,
         };
         Ok((writer, known))
+    }
+
+    /// A share of one division over shares of another would hold only what those lack, and pass
+    /// for all of its keys.
+    fn divides_alike(&self, manifest: &Manifest) -> Result<()> {
+        let shards = || manifest.segments.iter().filter_map(|segment| segment.shard);
+        let Some(Shard { index, of }) = self.options.shard else { return Ok(()) };
+        match shards().find(|(_, others)| *others != of) {
+            None => Ok(()),
+            Some((other, others)) => Err(Error::new(
+                Kind::Config,
+                format!("the index here holds share {other}/{others}, and {index}/{of} divides the keys otherwise"),
+            )
+            .hint("name another --index-dir, or run `r2vfs index drop --yes` first")),
+        }
     }
 
     /// Joins segments where that is due, and notes the listing.

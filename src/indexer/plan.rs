@@ -18,6 +18,8 @@ pub(super) struct Known {
     pub(super) second: Option<i64>,
     /// Reading it failed, so that nothing of it is covered.
     pub(super) unread: bool,
+    /// It was in an archive.
+    pub(super) archived: bool,
 }
 
 /// What is to be done about an object of the listing.
@@ -31,6 +33,9 @@ pub(super) enum Verdict {
     Changed,
     /// The index knows the version and could not read it.
     Again,
+    /// The same, because it was in an archive. Restoring it changes nothing that is listed: only a
+    /// get tells.
+    Archived,
 }
 
 impl Verdict {
@@ -41,6 +46,7 @@ impl Verdict {
             None => Self::New,
             Some(known) if *known.etag != *object.etag.0 || known.second != second => Self::Changed,
             Some(known) if known.unread => Self::Again,
+            Some(known) if known.archived => Self::Archived,
             Some(_) => Self::Held,
         }
     }
@@ -163,7 +169,7 @@ mod tests {
     }
 
     fn known(key: &str, (etag, unread): (u8, bool)) -> Known {
-        Known { key: key.into(), etag: etag.to_string(), second: None, unread }
+        Known { key: key.into(), etag: etag.to_string(), second: None, unread, archived: false }
     }
 
     proptest! {

@@ -1,21 +1,28 @@
-//! An index in the bucket: put there, kept clean, taken away.
+//! An index in the bucket: put there, and kept whole.
 //!
 //! Uploading over what is there shows every reader half of two indexes, and two publishers each
 //! the other's. Here files have names that nothing else has and are there before anything names
 //! them; then the manifest is replaced in one request, under the condition that it is the one that
 //! was read at the start. Who loses is told, and has destroyed nothing.
+//!
+//! A manifest says what was put once, and not what is there: a file may have been lost, or deleted
+//! while the upload went on. So the place is listed, and listed again until nothing is missing,
+//! right before the manifest is put.
+//!
+//! - [`succession`](super::succession): what is published next, decided from what is there
+//! - [`garbage`](super::garbage): what is deleted, and when
 
-use std::{collections::HashSet, path::Path, time::Duration};
+use std::{path::Path, pin::pin, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use r2vfs_index::{
-    manifest::{self, Manifest, SegmentRef, Settings},
+    manifest::{self, Manifest, Settings},
     store::Store,
 };
 use serde::Serialize;
 
-use super::{Target, fault::told};
+use super::{Target, fault::told, succession::Next};
 use crate::{
     bucket::{
         ETag, MAX_GET, Object, Permits,
@@ -27,21 +34,25 @@ use crate::{
 };
 
 /// Files put side by side; each large one has several requests under way.
-const SIDE_BY_SIDE: usize = 4;
+pub(super) const SIDE_BY_SIDE: usize = 4;
 
 /// How old a file may be that a killed publisher has left, to be taken as uploaded: old ones are
 /// what `gc` is about to delete.
-const REUSED: Duration = Duration::from_secs(60 * 60);
+pub(super) const REUSED: Duration = Duration::from_secs(60 * 60);
+
+/// How often the place is listed until no file is missing: a second time after an upload, and the
+/// rest is for files that somebody deletes meanwhile.
+const LISTINGS: usize = 4;
 
 /// Where an index is published.
 #[derive(Debug)]
 pub struct Publishing {
-    publisher: Publisher,
+    pub(super) publisher: Publisher,
     platform: Platform,
 }
 
 /// What publishing came to.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 pub struct Published {
     /// Segments of the published index.
     pub segments: u64,
@@ -57,20 +68,8 @@ pub struct Published {
     pub generation: u64,
     /// What is published is this index already: nothing was written.
     pub unchanged: bool,
-}
-
-/// What collecting garbage came to.
-#[derive(Clone, Debug, Default, Serialize)]
-pub struct Collected {
-    /// Files that were deleted, or would be.
-    pub files: u64,
-    /// Their bytes.
-    pub bytes: u64,
-    /// Files that no manifest names and that are too young.
-    pub young: u64,
-    /// Unfinished uploads that were given up.
-    pub uploads: u64,
     /// What a person should know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }
 
@@ -97,9 +96,9 @@ impl Publishing {
     /// bytes as they are through.
     ///
     /// # Errors
-    /// [`Kind::Changed`] when another publisher was faster; [`Kind::Config`] where the server
-    /// ignores conditions and `single` is not set, or what is there is the index of another
-    /// bucket; what requests fail with.
+    /// [`Kind::Changed`] when another publisher was faster, or files are deleted as they are put;
+    /// [`Kind::Config`] where the server ignores conditions and `single` is not set, or what is
+    /// there is the index of another bucket; what requests fail with.
     pub async fn publish(
         &self,
         target: &Target,
@@ -125,42 +124,42 @@ impl Publishing {
             .hint("add --single-publisher where there is only one"));
         }
         let remote = self.remote().await?;
-        if let Some((_, there)) = &remote
-            && there.origin != local.origin
-        {
+        let there = remote.as_ref().map(|(_, there)| there);
+        if there.is_some_and(|there| there.origin != local.origin) {
             return Err(Error::new(
                 Kind::Config,
                 "what is published there is the index of another bucket, prefix or endpoint",
             )
             .hint("publish to another place, or run `r2vfs index drop --published --yes` first"));
         }
-        let mut next = joined(&local, remote.as_ref().map(|(_, there)| there));
-        let others = (next.segments.len() - local.segments.len()) as u64;
-        let (put, put_bytes) = self.upload(&mut next, remote.as_ref(), &target.dir, sent).await?;
+        let mut next = Next::of(&local, there)?;
+        let (put, listed) = self.upload(&mut next, &target.dir, sent).await?;
+        next.retire(there, &listed, self.now());
+        let Next { manifest: mut next, ours, notes } = next;
         let mut published = Published {
             segments: next.segments.len() as u64,
-            others,
-            put,
-            put_bytes,
+            others: (next.segments.len() - ours.len()) as u64,
+            put: put.files,
+            put_bytes: put.bytes,
             bytes: next.bytes(),
             generation: next.generation,
             unchanged: false,
+            notes,
         };
-        if let Some((_, there)) = &remote
+        if let Some(there) = there
             && (&there.segments, there.listed_at) == (&next.segments, next.listed_at)
         {
             published.generation = there.generation;
-            published.unchanged = true;
+            published.unchanged = put.files == 0;
             return Ok(published);
         }
         next.written_at = self.now();
-        let bytes = Bytes::from(next.to_bytes().map_err(told)?);
         let condition = match remote {
             _ if !honoured => Condition::Always,
             None => Condition::Absent,
             Some((etag, _)) => Condition::Matches(etag),
         };
-        match self.publisher.put(manifest::NAME, bytes, condition).await? {
+        match self.put_manifest(&next, condition).await? {
             Outcome::Done(_) => Ok(published),
             Outcome::Lost => Err(Error::new(
                 Kind::Changed,
@@ -170,8 +169,17 @@ impl Publishing {
         }
     }
 
+    pub(super) async fn put_manifest(
+        &self,
+        next: &Manifest,
+        condition: Condition,
+    ) -> Result<Outcome> {
+        let bytes = Bytes::from(next.to_bytes().map_err(told)?);
+        self.publisher.put(manifest::NAME, bytes, condition).await
+    }
+
     /// The published manifest with its version.
-    async fn remote(&self) -> Result<Option<(ETag, Manifest)>> {
+    pub(super) async fn remote(&self) -> Result<Option<(ETag, Manifest)>> {
         let Some((object, bytes)) = self.publisher.get(manifest::NAME, MAX_GET).await? else {
             return Ok(None);
         };
@@ -184,193 +192,51 @@ impl Publishing {
         Ok(Some((object.etag, manifest)))
     }
 
-    /// Puts the files of `next` that are not there, and notes the versions of all.
+    /// Puts the files of `next` that are not there, until a listing has them all; that listing.
     async fn upload(
         &self,
-        next: &mut Manifest,
-        remote: Option<&(ETag, Manifest)>,
+        next: &mut Next,
         dir: &Path,
         sent: &(dyn Fn(u64) + Send + Sync),
-    ) -> Result<(u64, u64)> {
-        let there = remote.map(|(_, there)| there.segments.as_slice()).unwrap_or_default();
-        let named = |segment: &SegmentRef| there.iter().find(|other| other.id == segment.id);
-        let listed = match next.segments.iter().all(|segment| named(segment).is_some()) {
-            true => Vec::new(),
-            false => self.publisher.list().await?,
-        };
-        let since = self.now().saturating_sub(millis(REUSED));
-        // A name is never given twice, and a file is there whole or not at all.
-        let left = |segment: &SegmentRef| {
-            let same = |object: &&Object| {
-                object.key == segment.file.name && object.size == segment.file.bytes
-            };
-            let found = listed.iter().find(same)?;
-            found.modified.is_some_and(|at| at >= since).then(|| found.etag.clone())
-        };
-        let mut missing = Vec::new();
-        for segment in &mut next.segments {
-            let etag = match named(segment) {
-                Some(other) => other.file.etag.clone(),
-                None => left(segment).map(|etag| etag.0.into()),
-            };
-            match etag {
-                Some(etag) => segment.file.etag = Some(etag),
-                None => missing.push(segment),
+    ) -> Result<(Put, Vec<Object>)> {
+        let mut put = Put::default();
+        for _ in 0..LISTINGS {
+            let listed = self.publisher.list().await?;
+            let missing = next.compare(&listed, self.now().saturating_sub(millis(REUSED)));
+            if missing.is_empty() {
+                return Ok((put, listed));
             }
-        }
-        let count = missing.len() as u64;
-        let bytes = missing.iter().map(|segment| segment.file.bytes).sum();
-        stream::iter(missing.into_iter().map(Ok))
-            .try_for_each_concurrent(SIDE_BY_SIDE, |segment| async move {
+            let puts = missing.into_iter().map(|(segment, condition)| async move {
                 let name = segment.file.name.as_str();
-                let etag = self.publisher.put_file(name, &dir.join(name), sent).await?;
+                let path = dir.join(name);
+                let put = self.publisher.put_file(name, &path, &condition, sent).await?;
+                // Where somebody else has put it meanwhile, the next listing tells the version.
+                let Outcome::Done(etag) = put else { return Ok(0) };
                 segment.file.etag = Some(etag.0.into());
-                Ok(())
-            })
-            .await
-            .map(|()| (count, bytes))
-    }
-
-    /// Deletes files that no manifest names and that are older than `grace`, and gives up uploads
-    /// as old. `dry`: only counts.
-    ///
-    /// # Errors
-    /// What requests fail with, and a manifest that cannot be read: then it is not known what it
-    /// names.
-    pub async fn collect(&self, grace: Duration, dry: bool) -> Result<Collected> {
-        // Listed before the manifest is read: what a publisher puts meanwhile is not in the list.
-        let listed = self.publisher.list().await?;
-        let remote = self.remote().await?;
-        let segments = remote.iter().flat_map(|(_, there)| &there.segments);
-        let named: HashSet<&str> =
-            segments.map(|segment| segment.file.name.as_str()).chain([manifest::NAME]).collect();
-        let before = self.now().saturating_sub(millis(grace));
-        let garbage = listed.iter().filter(|object| !named.contains(object.key.as_str()));
-        let (old, young): (Vec<_>, Vec<_>) =
-            garbage.partition(|object| object.modified.is_some_and(|at| at <= before));
-        let mut collected = Collected {
-            files: old.len() as u64,
-            bytes: old.iter().map(|object| object.size).sum(),
-            young: young.len() as u64,
-            ..Collected::default()
-        };
-        if dry {
-            return Ok(collected);
-        }
-        self.delete(old.into_iter().map(|object| object.key.as_str())).await?;
-        match self.publisher.abort_uploads(before).await {
-            Ok(uploads) => collected.uploads = uploads,
-            Err(error) if error.kind() == Kind::Protocol => {
-                collected.notes.push("the server does not list unfinished uploads".to_owned());
+                Ok::<_, Error>(segment.file.bytes)
+            });
+            let mut puts = pin!(stream::iter(puts).buffer_unordered(SIDE_BY_SIDE));
+            while let Some(bytes) = puts.try_next().await? {
+                put.files += u64::from(bytes > 0);
+                put.bytes += bytes;
             }
-            Err(error) => return Err(error),
         }
-        Ok(collected)
+        Err(Error::new(Kind::Changed, "files of the index are deleted as soon as they are put")
+            .hint("see that no `index gc` or `index drop` runs there, and publish again"))
     }
 
-    /// Deletes what is published: the manifest first, so that no reader finds half of it. How many
-    /// files there were.
-    ///
-    /// # Errors
-    /// What requests fail with.
-    pub async fn remove(&self) -> Result<u64> {
-        let listed = self.publisher.list().await?;
-        self.publisher.delete(manifest::NAME).await?;
-        let others = listed.iter().map(|object| object.key.as_str());
-        self.delete(others.filter(|name| *name != manifest::NAME)).await?;
-        Ok(listed.len() as u64)
-    }
-
-    async fn delete<'n>(&self, names: impl Iterator<Item = &'n str>) -> Result<()> {
-        let deletions = stream::iter(names.map(|name| self.publisher.delete(name)));
-        deletions.buffer_unordered(SIDE_BY_SIDE).try_collect::<()>().await
-    }
-
-    fn now(&self) -> i64 {
+    pub(super) fn now(&self) -> i64 {
         millis(self.platform.wall_clock())
     }
 }
 
-fn millis(time: Duration) -> i64 {
+/// Files that were put.
+#[derive(Clone, Copy, Debug, Default)]
+struct Put {
+    files: u64,
+    bytes: u64,
+}
+
+pub(super) fn millis(time: Duration) -> i64 {
     i64::try_from(time.as_millis()).unwrap_or(i64::MAX)
-}
-
-/// What is published next: `local`, and of `remote` the shares that `local` has not. Those come
-/// first, because they are as old as the last time they were published.
-fn joined(local: &Manifest, remote: Option<&Manifest>) -> Manifest {
-    let mut next = local.clone();
-    let Some(remote) = remote else {
-        next.generation = 1;
-        return next;
-    };
-    next.generation = remote.generation + 1;
-    let ours: Option<HashSet<_>> = local.segments.iter().map(|segment| segment.shard).collect();
-    // An index of all keys replaces everything.
-    let Some(ours) = ours.filter(|ours| !ours.is_empty()) else { return next };
-    let mut segments: Vec<_> = remote
-        .segments
-        .iter()
-        .filter(|segment| segment.shard.is_none_or(|shard| !ours.contains(&shard)))
-        .cloned()
-        .collect();
-    segments.append(&mut next.segments);
-    next.segments = segments;
-    next.index.clone_from(&remote.index);
-    // A listing of one share is none of the whole.
-    next.listed_at = remote.listed_at;
-    next
-}
-
-#[cfg(test)]
-mod tests {
-    use r2vfs_index::source::FileRef;
-
-    use super::*;
-
-    fn manifest(segments: &[(char, Option<(u32, u32)>)]) -> Manifest {
-        let segments = segments.iter().map(|(name, shard)| {
-            let id = name.to_string().repeat(32);
-            let name = manifest::file_name(&id);
-            SegmentRef {
-                file: FileRef { name, bytes: 9, hot: 4, check: 7, etag: None },
-                id,
-                docs: 1,
-                gone: 0,
-                text_bytes: 3,
-                parts: Default::default(),
-                shard: *shard,
-            }
-        });
-        Manifest {
-            format: manifest::FORMAT,
-            index: "0".repeat(32),
-            generation: 5,
-            origin: None,
-            written_at: 0,
-            listed_at: 0,
-            settings: Settings::default(),
-            segments: segments.collect(),
-        }
-    }
-
-    fn names(local: &Manifest, remote: &Manifest) -> String {
-        let next = joined(local, Some(remote));
-        assert_eq!(next.generation, remote.generation + 1);
-        next.segments.iter().filter_map(|segment| segment.id.chars().next()).collect()
-    }
-
-    #[test]
-    fn shares_of_others_stay_and_an_index_of_all_keys_replaces_everything() {
-        let (one, two, three) = (Some((1, 3)), Some((2, 3)), Some((3, 3)));
-        let remote = manifest(&[('a', one), ('b', two), ('c', two)]);
-        assert_eq!(names(&manifest(&[('d', three)]), &remote), "abcd");
-        assert_eq!(names(&manifest(&[('d', two)]), &remote), "ad");
-        assert_eq!(names(&manifest(&[('d', one), ('e', two)]), &remote), "de");
-        assert_eq!(names(&manifest(&[('d', None)]), &remote), "d");
-        assert_eq!(names(&manifest(&[('d', two), ('e', None)]), &remote), "de");
-        // What was joined of all shares is older than a new run over one of them.
-        assert_eq!(names(&manifest(&[('d', two)]), &manifest(&[('a', None)])), "ad");
-        // An index that holds nothing is of all keys.
-        assert_eq!(names(&manifest(&[]), &remote), "");
-    }
 }

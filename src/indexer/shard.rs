@@ -5,6 +5,10 @@
 //! same work; every machine lists for itself and finds the same bounds. Keys written meanwhile may
 //! fall between two shares: the next update finds them.
 
+use std::collections::BTreeSet;
+
+use r2vfs_index::manifest::SegmentRef;
+
 use crate::error::{Error, Kind, Result};
 
 /// The most shares of one bucket.
@@ -68,6 +72,41 @@ impl Shard {
             range = KeyRange { from: None, to: Some(String::new()) };
         }
         range
+    }
+}
+
+/// How the segments of an index divide the keys.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Division {
+    /// They are of all keys: one of them at least, or all shares together.
+    Whole,
+    /// They are some of so many shares.
+    Shares { of: u32, shares: Vec<u32> },
+    /// They are shares of different divisions, and nobody knows what they cover together.
+    Mixed,
+}
+
+impl Division {
+    /// Of these segments. An index without any is one of all keys that holds nothing yet.
+    pub(super) fn of<'s>(segments: impl IntoIterator<Item = &'s SegmentRef>) -> Self {
+        Self::among(segments.into_iter().map(|segment| segment.shard))
+    }
+
+    /// Of segments that were built of these shares.
+    pub(super) fn among(shards: impl Iterator<Item = Option<(u32, u32)>>) -> Self {
+        let Some(shards) = shards.collect::<Option<BTreeSet<(u32, u32)>>>() else {
+            return Self::Whole;
+        };
+        let Some(&(_, of)) = shards.first() else { return Self::Whole };
+        if shards.iter().any(|(_, other)| *other != of) {
+            return Self::Mixed;
+        }
+        match shards.len() as u64 == u64::from(of) {
+            true => Self::Whole,
+            false => {
+                Self::Shares { of, shares: shards.into_iter().map(|(share, _)| share).collect() }
+            }
+        }
     }
 }
 

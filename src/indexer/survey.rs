@@ -50,6 +50,12 @@ impl Survey {
             Verdict::Changed => self.changed += 1,
             Verdict::New => self.new += 1,
             Verdict::Again => self.unreadable += 1,
+            Verdict::Archived => {
+                // Nearly all stay where they are, and the get is refused.
+                self.indexed += 1;
+                self.get_requests += 1;
+                return;
+            }
         }
         self.bytes += size;
         // An empty one is known from the listing; a long one comes in steps after the first get.

@@ -45,7 +45,7 @@ pub use list::{Entries, ListArgs, ListEntry, ListResult};
 pub use ranked::{SearchArgs, SearchHit, SearchResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};
 pub use room::{DEFAULT_CHARS, MAX_CHARS, MIN_CHARS};
-pub use scan::{Scan, ScanRequest};
+pub use scan::{NotRead, Scan, ScanRequest};
 pub use seal::CursorKey;
 #[cfg(feature = "index")]
 pub use search::{RankedHit, Ranking};

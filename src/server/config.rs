@@ -377,13 +377,13 @@ mod tests {
     fn tenant(name: &str, token: &str) -> String {
         format!(
             "[[tenant]]\nname = \"{name}\"\ntokens = [\"{token}\"]\n\
-             [[tenant.mount]]\npoint = \"/\"\nlocation = \"s3://b/{name}/\"\n"
+             [[tenant.mount]]\npoint = \"/\"\nlocation = \"s3://kb1/{name}/\"\n"
         )
     }
 
     #[test]
     fn a_file_for_somebody_else_is_left_alone() {
-        let mounts = "[[mount]]\npoint = \"/\"\nlocation = \"s3://b\"\n";
+        let mounts = "[[mount]]\npoint = \"/\"\nlocation = \"s3://kb1\"\n";
         assert_eq!(load(mounts).expect("TOML"), None);
     }
 
@@ -393,7 +393,7 @@ mod tests {
         let plan = &config.tenants["a"];
         assert_eq!(plan.tokens, [TokenDigest::of("abc")]);
         assert_eq!((plan.limits, plan.budget.time), (Limits::default(), Some(DEADLINE)));
-        assert_eq!(plan.mounts[0].location, Location::parse("s3://b/a/").expect("a location"));
+        assert_eq!(plan.mounts[0].location, Location::parse("s3://kb1/a/").expect("a location"));
     }
 
     #[test]

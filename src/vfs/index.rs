@@ -6,29 +6,28 @@
 //! that cannot be used is a note of the operation and never its failure: whoever asked searches
 //! the bucket itself.
 
+mod source;
+
 use std::{
     collections::{BTreeMap, HashSet},
-    ops::Range,
     path::PathBuf,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use bytes::Bytes;
-use futures_util::future::try_join_all;
 use r2vfs_index::{
-    BoxFuture, Fault, FaultKind, FileRef, Source,
+    Fault, FaultKind, Source,
     docs::State,
     index::Index,
     manifest::{self, Manifest},
     rank::Searcher,
 };
 
+pub(crate) use self::source::ends_the_operation;
+use self::source::{BucketSource, fault_of};
 use super::{Freshness, Op, Vfs};
 use crate::{
-    bucket::{Bucket, ETag, MAX_GET, Object},
-    cache::{Cache, Use},
-    error::{Error, Kind},
+    bucket::{Bucket, ETag, Object},
     tree::{Snapshot, SnapshotBuilder},
 };
 
@@ -263,6 +262,15 @@ impl Vfs {
         Ok(published.found.clone())
     }
 
+    /// A listing of `op` has the manifest in this version: where it is the one that is known, it
+    /// need not be asked for.
+    pub(super) async fn lists_manifest(&self, op: &Op, mount: usize, etag: &ETag) {
+        let mut published = self.0.indexes.mounts[mount].published.lock().await;
+        if published.found.as_ref().is_some_and(|(known, _)| known == etag) {
+            published.asked = published.asked.max(Some(op.started));
+        }
+    }
+
     /// The keys of the index that is published in the bucket of `mount` itself. Only a manifest
     /// that holds tells which they are: without one nothing is hidden.
     pub(super) async fn reserved(&self, op: &Op, mount: usize, listed: &[&str]) -> HashSet<String> {
@@ -283,8 +291,8 @@ impl Vfs {
     async fn named(&self, op: &Op, mount: usize) -> HashSet<String> {
         match self.published(op, mount).await {
             Ok(Some((_, manifest))) => {
-                let names = manifest.segments.iter().map(|segment| segment.file.name.as_str());
-                names.chain([manifest::NAME]).map(|name| format!("{RESERVED}{name}")).collect()
+                let names = manifest.files().chain([manifest::NAME.to_owned()]);
+                names.map(|name| format!("{RESERVED}{name}")).collect()
             }
             Ok(None) => HashSet::new(),
             Err(fault) => {
@@ -325,11 +333,7 @@ impl Vfs {
                     return Ok(Some(opened.clone()));
                 }
                 let index = store.open()?;
-                let origin = self.bucket(mount).id().to_string();
-                if index.manifest().origin.as_ref().is_some_and(|of| *of != origin) {
-                    let foreign = "it belongs to another bucket";
-                    return Err(Fault::new(FaultKind::Foreign, foreign));
-                }
+                self.own(mount, index.manifest())?;
                 // A commit may have come between.
                 let version = Version::of(index.manifest());
                 Ok(Some(Arc::new(Opened { index, version, place })))
@@ -344,11 +348,24 @@ impl Vfs {
                 if let Some(opened) = same(&version) {
                     return Ok(Some(opened.clone()));
                 }
+                self.own(mount, &manifest)?;
                 let source = Arc::new(self.source(op, bucket.clone(), prefix));
                 let index = Index::open(source, Manifest::clone(&manifest)).await?;
                 Ok(Some(Arc::new(Opened { index, version, place })))
             }
         }
+    }
+
+    /// Whether the index of this manifest is one of `mount`'s bucket. Another's would be harmless
+    /// where an ETag is made of the content, and not where it is made of times, counters or keys:
+    /// nothing tells which.
+    fn own(&self, mount: usize, manifest: &Manifest) -> Result<(), Fault> {
+        let id = self.bucket(mount).id().to_string();
+        if manifest.origin.as_deref() == Some(&*id) {
+            return Ok(());
+        }
+        let foreign = "it is of another bucket, prefix or endpoint";
+        Err(Fault::new(FaultKind::Foreign, foreign))
     }
 
     fn source(&self, op: &Op, bucket: Arc<dyn Bucket>, prefix: &'static str) -> BucketSource {
@@ -378,12 +395,17 @@ impl Vfs {
             return;
         }
         let strict = self.0.freshness == Freshness::Strict;
-        if strict && (!self.index_is_near(mount) || self.milestones(mount, prefix).is_some()) {
+        let useless = || {
+            let known = self.0.indexes.mounts[mount].kept().opened.clone();
+            let small = known.is_some_and(|known| docs(known.index.manifest()) <= WORTH_SPLITTING);
+            small || !self.index_is_near(mount) || self.milestones(mount, prefix).is_some()
+        };
+        if strict && useless() {
             return;
         }
         let Some(view) = self.index(op, mount).await else { return };
         let manifest = view.index.manifest();
-        let docs: u64 = manifest.segments.iter().map(|segment| u64::from(segment.docs)).sum();
+        let docs = docs(manifest);
         let age = self.now_ms().saturating_sub(manifest.listed_at);
         let age = u64::try_from(age).unwrap_or(0);
         let age = Duration::from_millis(age);
@@ -404,6 +426,10 @@ impl Vfs {
     }
 }
 
+fn docs(manifest: &Manifest) -> u64 {
+    manifest.segments.iter().map(|segment| u64::from(segment.docs)).sum()
+}
+
 /// The documents of an index as a listing.
 fn listing_of(view: &IndexView) -> Snapshot {
     let mut builder = SnapshotBuilder::new();
@@ -417,77 +443,4 @@ fn listing_of(view: &IndexView) -> Snapshot {
         });
     }
     builder.finish(String::new(), view.index.manifest().listed_at)
-}
-
-/// Files of an index in a bucket, read through the cache.
-#[derive(Debug)]
-struct BucketSource {
-    bucket: Arc<dyn Bucket>,
-    cache: Cache,
-    op: Op,
-    prefix: &'static str,
-}
-
-impl BucketSource {
-    async fn range(&self, object: &Object, range: Range<u64>) -> Result<Bytes, Fault> {
-        let mut starts = Vec::new();
-        let mut at = range.start;
-        while at < range.end {
-            let end = range.end.min(at + MAX_GET);
-            starts.push(at..end);
-            at = end;
-        }
-        let parts = starts
-            .into_iter()
-            .map(|part| self.cache.range(&self.bucket, &self.op.call, object, part, Use::Read));
-        let blocks = try_join_all(parts).await.map_err(|error| fault_of(error, "a file of it"))?;
-        let mut chunks: Vec<Bytes> = blocks.into_iter().flat_map(|blocks| blocks.chunks).collect();
-        if let [_] = chunks.as_slice() {
-            return Ok(chunks.pop().unwrap_or_default());
-        }
-        Ok(chunks.concat().into())
-    }
-}
-
-impl Source for BucketSource {
-    fn read<'a>(
-        &'a self,
-        file: &'a FileRef,
-        ranges: &'a [Range<u64>],
-    ) -> BoxFuture<'a, Result<Vec<Bytes>, Fault>> {
-        Box::pin(async move {
-            let Some(etag) = &file.etag else {
-                let detail = "its manifest does not say which version of a file it names";
-                return Err(Fault::new(FaultKind::Damaged, detail));
-            };
-            let object = Object {
-                key: format!("{}{}", self.prefix, file.name),
-                size: file.bytes,
-                etag: ETag(etag.as_str().into()),
-                modified: None,
-                archived: false,
-            };
-            try_join_all(ranges.iter().map(|range| self.range(&object, range.clone()))).await
-        })
-    }
-}
-
-/// A failed read of the index's own files, without the error of the bucket being lost.
-fn fault_of(error: Error, what: &str) -> Fault {
-    let kind = match error.kind() {
-        Kind::NotFound | Kind::Changed => FaultKind::Missing,
-        _ => FaultKind::Io,
-    };
-    let detail = match kind {
-        FaultKind::Missing => format!("{what} is not there any more"),
-        _ => format!("{what} cannot be read: {}", error.message()),
-    };
-    Fault::new(kind, detail).because(error)
-}
-
-/// The end of an operation's time or budget, where that is what a fault comes from: it ends the
-/// operation and not only the use of the index.
-pub(crate) fn ends_the_operation(fault: &Fault) -> Option<Error> {
-    let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
-    matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled).then(|| error.clone())
 }

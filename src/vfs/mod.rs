@@ -28,7 +28,7 @@ mod veil;
 mod walk;
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, HashSet},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -100,8 +100,8 @@ pub struct Op {
     order_broke: Arc<AtomicBool>,
     /// Requests that were allowed, sent or not: many wait for a permit before they count as cost.
     allowed: Arc<AtomicU64>,
-    /// Files of a published index that listings left out.
-    reserved: Arc<AtomicU64>,
+    /// Files of a published index that listings left out, by mount: one may be in several.
+    reserved: Arc<Mutex<HashSet<(usize, String)>>>,
     /// What whoever asked should know; each text once.
     notes: Arc<Mutex<Vec<String>>>,
 }
@@ -165,7 +165,7 @@ impl Op {
     /// The notes so far. They stay, for an operation may close more than one answer.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let reserved = self.reserved.load(Relaxed);
+        let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).len();
         if reserved > 0 {
             notes
                 .push(format!("{reserved} reserved objects, the index's own files, are not shown"));
@@ -173,10 +173,11 @@ impl Op {
         notes
     }
 
-    /// A listing left out so many files of a published index.
+    /// A listing of `mount` left these files of a published index out.
     #[cfg(feature = "index")]
-    fn reserves(&self, files: u64) {
-        self.reserved.fetch_add(files, Relaxed);
+    fn reserves(&self, mount: usize, files: impl Iterator<Item = String>) {
+        let mut reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner);
+        reserved.extend(files.map(|key| (mount, key)));
     }
 
     /// Fails once the deadline has passed.

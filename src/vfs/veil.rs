@@ -33,12 +33,15 @@ impl Veil {
         if !listed && !folded {
             return Ok(page);
         }
+        let manifest = page.objects.iter().find(|object| is_manifest(&object.key));
+        if let Some(Object { etag, .. }) = manifest {
+            self.vfs.lists_manifest(&self.op, self.mount, etag).await;
+        }
         let keys = page.objects.iter().map(|object| object.key.as_str());
         let keys: Vec<&str> = keys.filter(|key| key.starts_with(RESERVED)).collect();
         let names = self.vfs.reserved(&self.op, self.mount, &keys).await;
-        let all = page.objects.len();
-        page.objects.retain(|object| !names.contains(&object.key));
-        self.op.reserves((all - page.objects.len()) as u64);
+        let hidden = page.objects.extract_if(.., |object| names.contains(&object.key));
+        self.op.reserves(self.mount, hidden.map(|object| object.key));
         if folded && !names.is_empty() && self.holds_only(call, &names).await? {
             page.prefixes.retain(|prefix| prefix != RESERVED);
         }
@@ -49,16 +52,24 @@ impl Veil {
     async fn holds_only(&self, call: &Call, names: &HashSet<String>) -> Result<bool> {
         let request = ListRequest { prefix: RESERVED.to_owned(), ..ListRequest::default() };
         let mut pages = Pages::new(self.bucket.clone(), call.clone(), request);
+        let mut hidden = Vec::new();
         for _ in 0..PAGES {
-            let Some(page) = pages.next().await? else { return Ok(true) };
+            let Some(page) = pages.next().await? else {
+                self.op.reserves(self.mount, hidden.into_iter());
+                return Ok(true);
+            };
             let strange = page.objects.iter().any(|object| !names.contains(&object.key));
             if strange || !page.unaddressable.is_empty() {
                 return Ok(false);
             }
-            self.op.reserves(page.objects.len() as u64);
+            hidden.extend(page.objects.into_iter().map(|object| object.key));
         }
         Ok(false)
     }
+}
+
+fn is_manifest(key: &str) -> bool {
+    key.strip_prefix(RESERVED) == Some(r2vfs_index::manifest::NAME)
 }
 
 impl Bucket for Veil {

@@ -1,7 +1,10 @@
 //! With an index, in whatever state, every answer is the one without.
 
+mod foreign;
 mod property;
 mod requests;
+mod retrieval;
+mod sums;
 mod workload;
 
 use std::{path::Path, process::Command, sync::Arc};

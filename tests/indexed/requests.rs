@@ -2,8 +2,13 @@
 
 use std::{path::Path, time::Duration};
 
-use super::r2vfs;
-use crate::support::{Kind, TestServer, Totals, kit::otel};
+use r2vfs::sandbox::SearchArgs;
+
+use super::{r2vfs, with_published_index};
+use crate::support::{
+    Kind, TestServer, Totals,
+    kit::{otel, request, s3_bucket, scan},
+};
 
 struct Bucket {
     server: TestServer,
@@ -63,9 +68,54 @@ async fn a_selective_grep_and_a_search_cost_a_handful_of_gets() {
         assert!(out.starts_with("1. "), "{question}: {out}");
         eprintln!("search {question}: {} gets, {} rounds", totals.gets, totals.get_rounds);
         assert_eq!(totals.lists, LISTS, "{question}");
+        assert!(totals.get_rounds <= 7, "{question}: {} rounds", totals.get_rounds);
         assert!(totals.gets <= 8, "{question}: {} gets: {:?}", totals.gets, bucket.server.log());
     }
     // Nothing of it asks for an object of its own.
     let objects = bucket.server.log().into_iter().filter(|asked| asked.kind == Kind::Get);
     assert!(objects.clone().all(|asked| asked.name.starts_with(".r2vfs/")), "{objects:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_second_question_in_the_same_process_costs_at_most_three_gets() {
+    let Some(corpus) = otel() else { return };
+    let bucket = Bucket::published(&corpus).await;
+    let server = &bucket.server;
+    let new = || with_published_index(s3_bucket(server, &server.location("")));
+    let greps = ["opamp-supervisor", "Bindplane", "Skywalking", "Netty.*HTTP"];
+    let questions = [
+        "how do I limit the memory of the collector?",
+        "which exporter sends metrics to Prometheus",
+        "sampling of traces at the tail",
+    ];
+    let (of_greps, of_searches) = (new(), new());
+    let mut counts = Vec::new();
+    for (nth, pattern) in greps.iter().enumerate() {
+        server.reset();
+        let found = scan(&of_greps, request(pattern)).await;
+        assert!((1..=10).contains(&found.matching().len()), "{pattern}");
+        let gets = server.counts().gets;
+        counts.push(gets);
+        eprintln!(
+            "{nth} {pattern}: {:?}",
+            server.log().iter().map(|a| (a.name.len(), a.range.clone())).collect::<Vec<_>>()
+        );
+    }
+    for (nth, question) in questions.iter().enumerate() {
+        server.reset();
+        let args = SearchArgs { query: (*question).to_owned(), ..SearchArgs::default() };
+        let answer = of_searches.search(args).await.expect("an answer");
+        assert!(!answer.result.hits.is_empty(), "{question}");
+        let gets = server.counts().gets;
+        counts.push(gets);
+        eprintln!(
+            "{nth} {question}: {:?}",
+            server.log().iter().map(|a| (a.name.len(), a.range.clone())).collect::<Vec<_>>()
+        );
+    }
+    eprintln!("gets, first and later, of greps and searches: {counts:?}");
+    // The same again costs the listing and the manifest's version at most.
+    server.reset();
+    scan(&of_greps, request(greps[0])).await;
+    assert!(server.counts().gets <= 1, "{:?}", server.log());
 }

@@ -29,7 +29,7 @@ fn files(root: &Path) -> Vec<PathBuf> {
 }
 
 /// The segment files of the only index in `dir`.
-fn segments(dir: &Path) -> Vec<PathBuf> {
+pub(super) fn segments(dir: &Path) -> Vec<PathBuf> {
     files(dir).into_iter().filter(|path| path.extension().is_some_and(|e| e == "seg")).collect()
 }
 

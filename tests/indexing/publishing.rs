@@ -1,22 +1,22 @@
-//! An index in the bucket: two publishers, killed ones, and garbage.
+//! An index in the bucket: put there whole, by one of two publishers, or by one that is killed.
 
 use tempfile::TempDir;
 
 use super::program::{Bucket, Ran};
-use crate::support::{Fault, Kind, Quirk, Rule, Stored};
+use crate::support::{Fault, Kind, Quirk, Rule};
 
-fn at(bucket: &Bucket, home: &TempDir, words: &str) -> Ran {
+pub(super) fn at(bucket: &Bucket, home: &TempDir, words: &str) -> Ran {
     let words = format!("{words} --json");
     Ran::of(&words, bucket.command_at(home, &words).output().expect("the program starts"))
 }
 
 /// The names of what is published.
-fn published(bucket: &Bucket) -> Vec<String> {
+pub(super) fn published(bucket: &Bucket) -> Vec<String> {
     let keys = bucket.keys().into_iter();
     keys.filter_map(|key| key.strip_prefix(".r2vfs/").map(str::to_owned)).collect()
 }
 
-fn segments_of_the_manifest(bucket: &Bucket) -> Vec<String> {
+pub(super) fn segments_of_the_manifest(bucket: &Bucket) -> Vec<String> {
     let stored = bucket.server.store().get(".r2vfs/manifest.json").expect("a manifest");
     let bytes = stored.content.slice(0..stored.content.len());
     let json: serde_json::Value = serde_json::from_slice(&bytes).expect("JSON");
@@ -53,24 +53,50 @@ async fn what_is_published_is_uploaded_once_and_indexed_never() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn shares_of_several_machines_are_joined_by_publishing() {
-    let bucket = Bucket::with(30).await;
-    let machines = [(); 3].map(|()| TempDir::new().expect("a temporary directory"));
-    for (share, home) in (1..).zip(&machines) {
-        let built = at(&bucket, home, &format!("build --shard {share}/3"));
-        assert_eq!(built.code, Some(0), "{built}");
-        let ran = at(&bucket, home, "publish");
-        assert_eq!(ran.code, Some(0), "{ran}");
-        assert_eq!(ran.json()["others"].as_u64(), Some(share - 1), "{ran}");
+async fn a_file_that_is_named_and_not_there_is_put_again() {
+    let bucket = Bucket::with(12).await;
+    bucket.index("build");
+    bucket.index("publish");
+    let names = segments_of_the_manifest(&bucket);
+    let key = format!(".r2vfs/{}", names[0]);
+    let breaks: [fn(&Bucket, &str); 2] = [
+        |bucket, key| assert!(bucket.server.store().delete(key)),
+        |bucket, key| bucket.server.store().put(key, "cut short"),
+    ];
+    for break_it in breaks {
+        break_it(&bucket, &key);
+        let again = bucket.index("publish");
+        assert_eq!((again["put"].as_u64(), again["unchanged"].as_bool()), (Some(1), Some(false)));
+        assert_eq!(segments_of_the_manifest(&bucket), names);
     }
+    assert_eq!(bucket.index("publish")["unchanged"].as_bool(), Some(true));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_deleted_while_others_are_put_is_put_again() {
+    let bucket = Bucket::with(30).await;
+    for share in 1..=3 {
+        bucket.index(&format!("build --shard {share}/3"));
+    }
+    let names = bucket
+        .segments()
+        .into_iter()
+        .map(|path| path.file_name().expect("a name").to_string_lossy().into_owned());
+    let keys: Vec<String> = names.map(|name| format!(".r2vfs/{name}")).collect();
+    // One is slow, and meanwhile another that was put is deleted.
+    bucket.server.faults().add(Rule::puts(Fault::retry_after(2)).key(&keys[2]).times(1));
+    bucket.server.reset();
+    let mut child = bucket.spawned(&mut bucket.command("publish --json"));
+    // The probe takes four PUTs.
+    assert!(bucket.asked(Kind::Put, 7, &mut child), "it uploads");
+    let store = bucket.server.store();
+    while !store.delete(&keys[0]) {
+        std::thread::yield_now();
+    }
+    let ran = Ran::of("publish", child.wait_with_output().expect("it ends"));
+    assert_eq!(ran.code, Some(0), "{ran}");
+    assert_eq!(ran.json()["put"].as_u64(), Some(4), "{ran}");
     assert_eq!(segments_of_the_manifest(&bucket).len(), 3);
-    // One of them again: its share is replaced, the others stay.
-    bucket.server.store().put("docs/000.md", "changed\n");
-    at(&bucket, &machines[0], "update");
-    at(&bucket, &machines[0], "compact");
-    let ran = at(&bucket, &machines[0], "publish");
-    let numbers = ["segments", "others", "put"].map(|name| ran.json()[name].as_u64());
-    assert_eq!(numbers, [3, 2, 1].map(Some), "{ran}");
 }
 
 #[cfg(unix)]
@@ -155,39 +181,4 @@ async fn a_killed_publisher_leaves_the_old_index_and_uploads_nothing_twice() {
         .count();
     assert_eq!(segments, 0, "they were there already");
     bucket.is_sound();
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn garbage_is_what_no_manifest_names_and_is_old() {
-    let bucket = Bucket::with(10).await;
-    bucket.index("build");
-    bucket.index("publish");
-    let store = bucket.server.store();
-    let old = std::time::SystemTime::now() - std::time::Duration::from_secs(25 * 60 * 60);
-    let name = |digit: &str| format!(".r2vfs/{}.seg", digit.repeat(32));
-    store.put_object(name("a"), Stored::new("old garbage").modified(old));
-    store.put_object(name("b"), Stored::new("young garbage"));
-    store.put_object(".r2vfs/readme.md", Stored::new("somebody's").modified(old));
-    store.put_object("docs/old.md", Stored::new("an article").modified(old));
-    let kept = segments_of_the_manifest(&bucket);
-    // Also what the manifest names is old by now.
-    for name in &kept {
-        let key = format!(".r2vfs/{name}");
-        let mut object = Stored::clone(&store.get(&key).expect("its file"));
-        object.modified = old;
-        store.put_object(key, object);
-    }
-    let dry = bucket.index("gc --dry-run");
-    assert_eq!((dry["files"].as_u64(), dry["young"].as_u64()), (Some(1), Some(1)), "{dry}");
-    assert!(store.get(name("a")).is_some(), "a dry run deletes nothing");
-    let done = bucket.index("gc");
-    assert_eq!((done["files"].as_u64(), done["young"].as_u64()), (Some(1), Some(1)), "{done}");
-    assert!(store.get(name("a")).is_none() && store.get(name("b")).is_some());
-    assert!(store.get(".r2vfs/readme.md").is_some() && store.get("docs/old.md").is_some());
-    assert_eq!(segments_of_the_manifest(&bucket), kept);
-    let all = bucket.index("gc --grace 1ms");
-    assert_eq!(all["files"].as_u64(), Some(1), "{all}");
-    bucket.ran("drop --published").fails(&["--yes"]);
-    bucket.index("drop --published --yes");
-    assert_eq!(published(&bucket), ["readme.md"]);
 }

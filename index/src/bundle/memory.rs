@@ -87,6 +87,10 @@ impl Memory {
 }
 
 impl Source for Memory {
+    fn is_near(&self) -> bool {
+        true
+    }
+
     fn read<'a>(
         &'a self,
         file: &'a FileRef,

@@ -127,6 +127,11 @@ impl Bundle {
         self.shared.layout.entries.iter().map(|entry| &*entry.name)
     }
 
+    /// See [`Source::is_near`].
+    pub(crate) fn is_near(&self) -> bool {
+        self.source.is_near()
+    }
+
     /// The file it was opened from.
     pub fn file(&self) -> &FileRef {
         &self.shared.file

@@ -51,7 +51,7 @@ pub struct Doc {
     pub modified: Option<i64>,
     /// What the segment holds of it.
     pub state: State,
-    /// Where its first NUL is.
+    /// Where its first NUL is, as a search tells it: not counting a UTF-8 byte order mark.
     pub nul: Option<u64>,
     /// Where its text is in the pack.
     pub place: Option<Place>,

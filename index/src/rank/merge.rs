@@ -16,6 +16,7 @@ use tantivy::{
 use super::{
     articles::Articles,
     reader::TextReader,
+    rounds::guarded,
     schema::settings,
     shelf::{FILES, meta, path},
     writer::{directory, unwritten, write_parts},
@@ -32,6 +33,14 @@ use crate::{
 /// # Errors
 /// What reading the inputs, which must lie in memory or on this machine, and writing fails with.
 pub fn merge(
+    inputs: &[(TextReader, &dyn Fn(u64) -> bool)],
+    scratch: &Path,
+    out: &mut BundleWriter,
+) -> Result<()> {
+    guarded(|| join(inputs, scratch, out))
+}
+
+fn join(
     inputs: &[(TextReader, &dyn Fn(u64) -> bool)],
     scratch: &Path,
     out: &mut BundleWriter,

@@ -18,6 +18,7 @@ mod collapse;
 mod proximity;
 mod question;
 mod reader;
+mod rounds;
 mod schema;
 mod score;
 mod search;

@@ -10,6 +10,7 @@ use tantivy::{
 
 use super::{
     articles::Articles,
+    rounds::guarded,
     schema::{Stored, stored_field, terms_field},
     shelf::{FILES, Shelf, Wanted, meta},
 };
@@ -91,8 +92,10 @@ impl TextReader {
         for (file, start, bytes) in decode_opening(&opening.hot()?)? {
             shelf.keep(file, start, bytes);
         }
-        let open = Open::of(&shelf).map_err(|error| {
-            opening.damaged("the full text cannot be opened with it").because(error)
+        let open = guarded(|| {
+            Open::of(&shelf).map_err(|error| {
+                opening.damaged("the full text cannot be opened with it").because(error)
+            })
         })?;
         if open.norms.num_docs() != articles.sections() {
             return Err(table.damaged("it counts other sections than the full text"));

@@ -10,6 +10,7 @@ use super::{
     proximity::phrase,
     question::{Clause, Question},
     reader::TextReader,
+    rounds::until,
     schema::Zone,
     score::{Counts, Numbers, Tally, count},
     select::{Candidate, Place, Scores, worth},
@@ -18,8 +19,8 @@ use super::{
     weights::Weights,
 };
 use crate::{
-    bundle::{Bundle, Part, fetch},
-    fault::{Fault, FaultKind, Result},
+    bundle::Bundle,
+    fault::Result,
     text::{Kind, Lang},
 };
 
@@ -82,8 +83,6 @@ const MAX_POSTINGS: u64 = 16 << 20;
 const MAX_POSITIONS: u64 = 4 << 20;
 /// Bytes on the shelf of a segment after which it is emptied when no question runs.
 const MAX_SHELF: usize = 32 << 20;
-/// A step that misses bytes after so many rounds will never have them all.
-const MAX_ROUNDS: usize = 6;
 /// Candidates that are looked at closely beside those that are wanted.
 const SPARE: usize = 200;
 
@@ -146,7 +145,7 @@ impl Searcher {
         }
         let langs = Lang::of_question(&question.text, &self.langs);
         let (mut words, mut clauses) = terms::of_question(question, &langs);
-        self.until(|| {
+        until(&self.readers, || {
             let all = words.iter_mut().chain(clauses.iter_mut().flatten());
             Ok(terms::look_up(&self.readers, all)?.then_some(()))
         })
@@ -155,17 +154,16 @@ impl Searcher {
         let chosen = choose(&words);
         let lang = Lang::asked_in(&question.text, &self.langs);
         let ranking = Ranking { searcher: self, admit, options, lang, words: &chosen };
-        let ranked = self.until(|| ranking.run(&question.clauses, &clauses)).await?;
+        let ranked = until(&self.readers, || ranking.run(&question.clauses, &clauses)).await?;
         found.notes.extend(ranked.notes);
         found.more = ranked.more;
         let places = ranked.places;
-        let hits = self
-            .until(|| {
-                let hits: Vec<Option<Hit>> =
-                    places.iter().map(|place| self.hit(place)).collect::<Result<_>>()?;
-                Ok(hits.into_iter().collect::<Option<Vec<Hit>>>())
-            })
-            .await?;
+        let hits = until(&self.readers, || {
+            let hits: Vec<Option<Hit>> =
+                places.iter().map(|place| self.hit(place)).collect::<Result<_>>()?;
+            Ok(hits.into_iter().collect::<Option<Vec<Hit>>>())
+        })
+        .await?;
         found.hits = hits;
         Ok(found)
     }
@@ -176,15 +174,14 @@ impl Searcher {
         if unknown.is_empty() {
             return Ok(());
         }
-        let near = self
-            .until(|| {
-                let near: Vec<Option<Vec<String>>> = unknown
-                    .iter()
-                    .map(|at| typo::near(&self.readers, &words[*at]))
-                    .collect::<Result<_>>()?;
-                Ok(near.into_iter().collect::<Option<Vec<_>>>())
-            })
-            .await?;
+        let near = until(&self.readers, || {
+            let near: Vec<Option<Vec<String>>> = unknown
+                .iter()
+                .map(|at| typo::near(&self.readers, &words[*at]))
+                .collect::<Result<_>>()?;
+            Ok(near.into_iter().collect::<Option<Vec<_>>>())
+        })
+        .await?;
         for (at, near) in unknown.iter().zip(near) {
             let word = &mut words[*at];
             if near.is_empty() {
@@ -198,7 +195,7 @@ impl Searcher {
             }
             typo::stand_in(word, near);
         }
-        self.until(|| {
+        until(&self.readers, || {
             let mended = words.iter_mut().enumerate().filter(|(at, _)| unknown.contains(at));
             Ok(terms::look_up(&self.readers, mended.map(|(_, word)| word))?.then_some(()))
         })
@@ -221,44 +218,7 @@ impl Searcher {
             score: place.score,
         }))
     }
-
-    /// Runs a step until nothing it needs is missing, fetching what is in one round for all
-    /// segments.
-    async fn until<T>(&self, mut step: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-        for _ in 0..MAX_ROUNDS {
-            if let Some(done) = step()? {
-                return Ok(done);
-            }
-            self.fetch().await?;
-        }
-        Err(Fault::new(FaultKind::Damaged, "the full text of the index asks for more and more"))
-    }
-
-    async fn fetch(&self) -> Result<()> {
-        let mut missing = Vec::new();
-        for reader in &self.readers {
-            for (wanted, part) in reader.missing() {
-                missing.push((reader, wanted, part));
-            }
-        }
-        let ranges: Vec<(Part, Range<u64>)> = missing
-            .iter()
-            .map(|(_, wanted, part)| (part.clone(), wanted.1.start as u64..wanted.1.end as u64))
-            .collect();
-        let held = fetch(&ranges, GAP).await?;
-        for ((reader, wanted, part), (_, range)) in missing.iter().zip(&ranges) {
-            if let Some(bytes) = part.get(range.clone())? {
-                reader.lay(wanted, &bytes);
-            }
-        }
-        drop(held);
-        Ok(())
-    }
 }
-
-/// Two ranges with at most this between them are read as one: what comes in the time of a request
-/// (30 ms at some 50 MB/s).
-const GAP: u64 = 1 << 20;
 
 /// Counts running questions, so that the shelves are emptied between them.
 struct Running<'a> {

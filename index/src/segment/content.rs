@@ -148,7 +148,7 @@ impl Preparer {
         let covered = &text[..nul.unwrap_or(text.len())];
         self.extractor.feed(covered);
         let grams = self.extractor.finish();
-        doc.nul = nul.map(|nul| nul as u64);
+        doc.nul = told_nul(text, nul.map(|nul| nul as u64));
         doc.state = State::GRAMS;
         if let (Some(stored), None) = (stored, nul) {
             doc.state = doc.state.with(State::PLAIN);
@@ -170,7 +170,7 @@ impl Preparer {
                 return Ok(nothing(doc));
             }
         }
-        doc.nul = long.nul;
+        doc.nul = told_nul(&long.head, long.nul);
         doc.state = State::GRAMS;
         if long.plain && long.nul.is_none() {
             doc.state = doc.state.with(State::PLAIN);
@@ -202,6 +202,15 @@ impl Preparer {
 fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])
 }
+
+/// Where a search says that the first NUL is, which `nul` has found in a text that begins with
+/// `head`: a search skips a UTF-8 byte order mark and counts from behind it.
+pub(crate) fn told_nul(head: &[u8], nul: Option<u64>) -> Option<u64> {
+    let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() as u64 } else { 0 };
+    nul.map(|nul| nul.saturating_sub(mark))
+}
+
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn nothing(doc: Doc) -> Prepared {
     Prepared { doc, grams: None, sections: Vec::new(), packed: None, raw: 0 }

@@ -17,6 +17,8 @@ mod tests;
 use std::sync::Arc;
 
 #[cfg(feature = "build")]
+pub(crate) use content::told_nul;
+#[cfg(feature = "build")]
 pub use content::{NewContent, NewDoc, Prepared, Preparer};
 #[cfg(feature = "build")]
 pub use long::LongText;

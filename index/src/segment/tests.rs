@@ -47,6 +47,17 @@ fn a_search_that_reads_the_stored_bytes_is_told_by_them() {
 }
 
 #[test]
+fn a_nul_is_counted_from_behind_the_mark_as_a_search_does() {
+    for text in ["\u{feff}bin\0ary", "bin\0ary"] {
+        assert_eq!(prepare(plain("a", text)).nul, Some(3), "{text:?}");
+        let mut long = LongText::plain();
+        text.bytes().for_each(|byte| long.feed(&[byte]));
+        let long = new("a", text.len() as u64, NewContent::Long(Box::new(long)));
+        assert_eq!(prepare(long).nul, Some(3), "{text:?}");
+    }
+}
+
+#[test]
 fn utf_16_that_nobody_decoded_is_not_covered() {
     for mark in [[0xff, 0xfe], [0xfe, 0xff]] {
         let stored = [&mark[..], b"a\0b\0"].concat();

@@ -72,6 +72,10 @@ impl Dir {
 }
 
 impl Source for Dir {
+    fn is_near(&self) -> bool {
+        true
+    }
+
     fn read<'a>(
         &'a self,
         file: &'a FileRef,

@@ -221,6 +221,7 @@ fn empty(origin: Option<&str>, settings: Settings) -> Manifest {
         listed_at: 0,
         settings,
         segments: Vec::new(),
+        retired: Vec::new(),
     }
 }
 

@@ -18,7 +18,7 @@ use tempfile::NamedTempFile;
 use super::{Condition, Outcome, PART, Progress, unique};
 use crate::{
     bucket::{
-        ETag, Object, PEEK_BOUNDS,
+        Object, PEEK_BOUNDS,
         local::{etag, object},
         longer,
     },
@@ -88,8 +88,9 @@ impl DirectoryWriter {
         &self,
         name: &str,
         path: &Path,
+        condition: &Condition,
         progress: Progress<'_>,
-    ) -> Result<ETag> {
+    ) -> Result<Outcome> {
         let path = path.to_owned();
         let opened =
             self.job(move |place| Ok((File::open(path).map_err(failed)?, place.beside()?)));
@@ -108,11 +109,8 @@ impl DirectoryWriter {
             }
             progress(copied);
         }
-        let name = name.to_owned();
-        match self.job(move |place| place.publish(to, &name, &Condition::Always)).await? {
-            Outcome::Done(etag) => Ok(etag),
-            Outcome::Lost => Err(Error::new(Kind::Changed, "another publisher was faster")),
-        }
+        let (name, condition) = (name.to_owned(), condition.clone());
+        self.job(move |place| place.publish(to, &name, &condition)).await
     }
 
     pub(super) async fn get(&self, name: &str, max: u64) -> Result<Option<(Object, Bytes)>> {

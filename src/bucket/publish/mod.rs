@@ -164,14 +164,22 @@ impl Publisher {
     }
 
     /// Puts the file at `path` of this machine, of any length, in whatever way its length asks
-    /// for, over whatever has the name. `progress` is told of bytes as they are through.
+    /// for. `progress` is told of bytes as they are through. One that is sent in parts is put
+    /// whatever the condition says (not every server knows conditions there): that is safe for a
+    /// name that nothing else has.
     ///
     /// # Errors
     /// [`Kind::Io`] where the file cannot be read, and as [`put`](Self::put). What had begun of a
     /// large one is given up.
-    pub async fn put_file(&self, name: &str, path: &Path, progress: Progress<'_>) -> Result<ETag> {
+    pub async fn put_file(
+        &self,
+        name: &str,
+        path: &Path,
+        condition: &Condition,
+        progress: Progress<'_>,
+    ) -> Result<Outcome> {
         own(name)?;
-        on_target!(self, writer => writer.put_file(name, path, progress).await)
+        on_target!(self, writer => writer.put_file(name, path, condition, progress).await)
     }
 
     /// A file, whole, with its version; `None` where there is none. `max` as for

@@ -43,8 +43,9 @@ impl S3Writer {
         &self,
         name: &str,
         path: &Path,
+        condition: &Condition,
         progress: Progress<'_>,
-    ) -> Result<ETag> {
+    ) -> Result<Outcome> {
         let opened = path.to_owned();
         let size = self
             .blocking(move || {
@@ -54,13 +55,9 @@ impl S3Writer {
             .await?;
         if size <= ONE_PUT {
             let bytes = self.read(path, 0, size).await?;
-            return match self.put(name, bytes, &Condition::Always).await? {
-                Outcome::Done(etag) => {
-                    progress(size);
-                    Ok(etag)
-                }
-                Outcome::Lost => Err(Error::new(Kind::Changed, "another publisher was faster")),
-            };
+            let outcome = self.put(name, bytes, condition).await?;
+            progress(if outcome == Outcome::Lost { 0 } else { size });
+            return Ok(outcome);
         }
         let part = part_size(size)?;
         let key = self.key(name);
@@ -70,7 +67,7 @@ impl S3Writer {
             self.complete(name, &id, parts, size).await
         };
         match sent.await {
-            Ok(etag) => Ok(etag),
+            Ok(etag) => Ok(Outcome::Done(etag)),
             Err(error) => {
                 // The first error is the one to tell; what stays is found by `abort_uploads`.
                 self.abort(&key, &id).await.ok();
@@ -148,7 +145,7 @@ impl S3Writer {
 
     /// The version of the object that a lost answer was about. Nothing else has its name: that is
     /// made of the content, or by chance.
-    async fn completed(&self, name: &str, size: u64) -> Result<ETag> {
+    pub(super) async fn completed(&self, name: &str, size: u64) -> Result<ETag> {
         let request =
             ListRequest { prefix: name.to_owned(), max_keys: Some(1), ..ListRequest::default() };
         let page = self.bucket.list(&self.call, request).await?;

@@ -96,10 +96,13 @@ pub(in crate::cli) async fn run(
             }
         }
     }
-    let envelope = scan.envelope();
+    let (envelope, not_read) = (scan.envelope(), scan.not_read());
     drop(scan);
     if grep.json {
-        out.line(summary(&printer.totals(), started))?;
+        let mut totals = printer.totals();
+        totals.add_searches(not_read.objects);
+        totals.add_bytes_searched(not_read.bytes);
+        out.line(summary(&totals, started))?;
     }
     close(options, out, &mut failures, &envelope)?;
     // As in ripgrep, -q asks for one match only: it may be whatever else went wrong.

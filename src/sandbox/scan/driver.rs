@@ -10,10 +10,7 @@ use futures_util::{StreamExt, stream::FuturesUnordered};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 
 use super::{
-    super::{
-        NAMED_SKIPS,
-        board::{Board, Guard, Work, WorkKind},
-    },
+    super::board::{Board, Guard, Work, WorkKind},
     ScanRequest, Tally, is_over,
     narrow::{From, Narrow, Verdict},
 };
@@ -124,6 +121,8 @@ impl<C: MaybeSend + 'static> Driver<C> {
     /// Searches those of `batch` that are selected, and that the index does not let alone.
     async fn take_batch(&mut self, scopes: &[Root], batch: Vec<Entry>) -> Result<()> {
         self.narrow.prepare(&batch).await?;
+        // A reader with a limit may end before the next batch.
+        self.tally().index = self.narrow.used();
         let mut group = Vec::new();
         for entry in batch {
             let named = self.named_is_due(&entry) && {
@@ -133,7 +132,10 @@ impl<C: MaybeSend + 'static> Driver<C> {
             };
             if !named && self.selects(scopes, &entry) {
                 match self.narrow.verdict(&entry, false) {
-                    Verdict::LeaveOut(nul) => self.left_out(&entry, nul),
+                    Verdict::LeaveOut(nul) => {
+                        let before = self.next + group.len() as u64;
+                        self.tally().left.add(before, &entry, nul);
+                    }
                     Verdict::Search(from) => group.push((entry, from)),
                 }
                 if Narrow::is_enough(&group) {
@@ -153,17 +155,6 @@ impl<C: MaybeSend + 'static> Driver<C> {
             self.admit(entry, false, from).await;
         }
         Ok(())
-    }
-
-    /// The index showed that nothing matches in `entry`, which ends at a NUL at the offset `nul`.
-    fn left_out(&mut self, entry: &Entry, nul: Option<u64>) {
-        if let Some(offset) = nul {
-            let (first, count) = &mut self.tally().binary;
-            *count += 1;
-            if first.len() < NAMED_SKIPS {
-                first.push((entry.path.clone(), offset));
-            }
-        }
     }
 
     fn tally(&self) -> MutexGuard<'_, Tally> {
@@ -212,7 +203,7 @@ impl<C: MaybeSend + 'static> Driver<C> {
             if let Some(named) = self.named.pop_front() {
                 self.passed.insert(named.path.clone());
                 match self.narrow.verdict(&named, true) {
-                    Verdict::LeaveOut(nul) => self.left_out(&named, nul),
+                    Verdict::LeaveOut(nul) => self.tally().left.add(self.next, &named, nul),
                     Verdict::Search(from) => self.admit(named, true, from).await,
                 }
             }
@@ -421,7 +412,10 @@ impl<C: MaybeSend + 'static> Job<C> {
         share: &mut Option<OwnedSemaphorePermit>,
     ) -> Result<Option<Found>> {
         let content = match self.from.content(&self.vfs, &self.op, entry).await {
-            Some(content) => content,
+            Some(content) => {
+                self.tally.lock().unwrap_or_else(PoisonError::into_inner).packed += 1;
+                content
+            }
             None => self.vfs.open(&self.op, entry.clone(), Use::Scan, MAX_GET).await?,
         };
         if content.changed {

@@ -6,6 +6,7 @@
 //! gives results out in path order as early as that allows. Dropping it stops all of it.
 
 mod driver;
+mod left;
 #[cfg_attr(not(feature = "index"), path = "no_narrow.rs")]
 mod narrow;
 mod worker;
@@ -14,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{Either, select};
 
-use self::driver::Driver;
+use self::{driver::Driver, left::LeftOut};
 use super::{
     answer::{Envelope, IndexUse, Reason, SkipReason},
     board::{Board, ScanEvent},
@@ -58,6 +59,10 @@ pub struct Scan<C> {
     vfs: Vfs,
     op: Op,
     over: bool,
+    /// Objects whose end was given out.
+    passed: u64,
+    /// Of what an index let it leave alone, what the reader has passed.
+    left_out: NotRead,
     /// `None` once the work is stopped.
     driver: Option<Task<()>>,
 }
@@ -70,9 +75,20 @@ struct Tally {
     reread: u64,
     index: Option<IndexUse>,
     estimate: Estimate,
-    /// Objects that were left out and would have ended at a NUL: the first few by path and
-    /// offset, and how many in all.
-    binary: (Vec<(String, u64)>, u64),
+    /// Objects whose text an index handed over.
+    packed: u64,
+    /// What an index showed to hold no match, until the reader comes to its place.
+    left: LeftOut,
+}
+
+/// Objects that an index let a scan leave alone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct NotRead {
+    /// How many.
+    pub objects: u64,
+    /// Stored bytes that a search would have counted: all of a text, none of a file with a NUL in
+    /// its first 64 KiB, and up to the NUL of any other.
+    pub bytes: u64,
 }
 
 /// Starts a grep over `vfs`, as `op`, whose objects in memory, with their search buffers, take at most
@@ -125,6 +141,8 @@ pub(super) fn start<R: Report>(
         vfs: vfs.clone(),
         op,
         over: false,
+        passed: 0,
+        left_out: NotRead::default(),
         driver: Some(task),
     })
 }
@@ -162,6 +180,12 @@ impl<C> Scan<C> {
             return None;
         }
         let event = self.wait().await;
+        if event.is_some() {
+            self.pass(self.passed);
+        }
+        if let Some(ScanEvent::End { .. } | ScanEvent::Failed { .. }) = &event {
+            self.passed += 1;
+        }
         match &event {
             Some(ScanEvent::Failed { path, reason, error }) => {
                 if is_over(error) {
@@ -183,10 +207,35 @@ impl<C> Scan<C> {
                 if self.board.is_broken() {
                     self.envelope.lacks(Reason::Error, "the search broke down");
                 }
+                if self.envelope.incomplete.is_empty() {
+                    self.pass(u64::MAX);
+                }
                 self.stop();
             }
         }
         event
+    }
+
+    /// The reader has come to object number `n`.
+    fn pass(&mut self, n: u64) {
+        let mut tally = self.tally.lock().unwrap_or_else(PoisonError::into_inner);
+        while let Some(run) = tally.left.take_before(n) {
+            self.left_out.objects += run.objects;
+            self.left_out.bytes += run.bytes;
+            for (path, offset) in run.binary {
+                self.envelope.skip(&path, SkipReason::Binary, binary_at(offset));
+            }
+            if run.binary_more > 0 {
+                let binary = self.envelope.skipped_by_reason.entry(SkipReason::Binary);
+                *binary.or_default() += run.binary_more;
+            }
+        }
+    }
+
+    /// What the envelope does not count as searched because an index showed that nothing matches:
+    /// ripgrep, which has no index, reads it.
+    pub fn not_read(&self) -> NotRead {
+        self.left_out
     }
 
     async fn wait(&mut self) -> Option<ScanEvent<C>> {
@@ -240,13 +289,9 @@ impl<C> Scan<C> {
         envelope.listed = tally.listed;
         envelope.notes.extend(tally.notes.iter().cloned());
         envelope.index = tally.index;
-        let (binary, count) = &tally.binary;
-        for (path, offset) in binary {
-            envelope.skip(path, SkipReason::Binary, binary_at(*offset));
-        }
-        if *count > binary.len() as u64 {
-            *envelope.skipped_by_reason.entry(SkipReason::Binary).or_default() +=
-                count - binary.len() as u64;
+        if let Some(index) = &mut envelope.index {
+            index.left_out = self.left_out.objects;
+            index.packed = tally.packed;
         }
         if tally.reread > 0 {
             let reread = tally.reread;

@@ -29,9 +29,9 @@ const FEW: usize = 12;
 /// Candidates up to which all are fetched from the pack in one round as soon as they are known.
 const WARM: usize = 512;
 
-/// Reads of the pack for a few candidates: with those before them (manifest, opening, dictionary,
-/// posting lists) a selective grep stays at twelve (issue 3).
-const READS: usize = 6;
+/// Reads of the pack for a few candidates: a further question in one process costs no more than
+/// these, where its n-grams were read whole (issue 3).
+const READS: usize = 3;
 
 /// Bytes of text that are brought from a pack at a time: several ranges side by side, and less
 /// than a pack keeps in memory.
@@ -186,14 +186,12 @@ impl Narrow {
             return Verdict::Search(From::Bucket);
         };
         if self.speaks_for(entry, &doc, explicit) && !asked.is_candidate(at) {
-            self.used.get_or_insert_default().left_out += 1;
             return Verdict::LeaveOut(doc.nul);
         }
         // A directory's file is nearer than its copy in a pack.
         let packed = self.vfs.is_far(entry.mount) && doc.state.has(State::PACKED);
         match doc.place.filter(|_| packed) {
             Some(place) => {
-                self.used.get_or_insert_default().packed += 1;
                 let (view, etag) = (asked.view.clone(), object.etag.0.clone());
                 Verdict::Search(From::Pack(Packed { view, doc: at, place, etag }))
             }

@@ -29,6 +29,7 @@ pub(super) async fn publish(
     let work = publishing.publish(&target, single, &|_| {});
     let work = context.unless_halted(work);
     let published = Waiter::new("publishing").until(out, Box::pin(work)).await??;
+    tell_notes(context.options, &published.notes);
     let mut lines = vec![if published.unchanged {
         "published: what is there is this index already".to_owned()
     } else {
