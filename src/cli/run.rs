@@ -23,7 +23,7 @@ use crate::{
     error::{Error, Kind, Result},
     indexer::Halt,
     platform::Platform,
-    sandbox::{SandboxOptions, VirtualSandbox, get_virtual_sandbox},
+    sandbox::{CursorKey, SandboxOptions, VirtualSandbox, get_virtual_sandbox},
     vfs::{Budget, IndexOptions, Mount},
 };
 
@@ -120,6 +120,18 @@ impl Ready {
         Ok(Self::Grep(Box::new(grep)))
     }
 
+    /// What cursors are signed with. A command's are for the next command of whoever has typed
+    /// it, who could read the key anyway; a client's are not.
+    fn cursor_key(&self) -> Result<CursorKey> {
+        match self {
+            #[cfg(feature = "server")]
+            Self::Other(command) if matches!(**command, Command::Mcp(_)) => {
+                command::serve::cursor_key()
+            }
+            _ => Ok(CursorKey::default()),
+        }
+    }
+
     async fn run(self, options: &Options, out: &mut Out) -> Result<Exit, Stop> {
         let platform = Platform::tokio();
         let permits = permits(options);
@@ -133,7 +145,8 @@ impl Ready {
             },
             Self::Grep(_) => None,
         };
-        let mut sandbox = self::sandbox(options, &permits, &platform)?;
+        let key = self.cursor_key()?;
+        let mut sandbox = self::sandbox(options, &permits, &platform, &key)?;
         let mut done = Box::pin(self.dispatch(&sandbox, options, out)).await;
         if let (Some(search), Err(Stop::Failed(error))) = (search, &done)
             && error.kind() == Kind::NoIndex
@@ -141,7 +154,7 @@ impl Ready {
             && options.index.dir.is_some()
         {
             Box::pin(command::index::on_the_spot(options, &permits, &platform)).await?;
-            sandbox = self::sandbox(options, &permits, &platform)?;
+            sandbox = self::sandbox(options, &permits, &platform, &key)?;
             done = Box::pin(command::search::run(&sandbox, options, search, out)).await;
         }
         // What was fetched is worth keeping even for a command that failed; a cache that cannot
@@ -212,6 +225,7 @@ pub(super) fn sandbox(
     options: &Options,
     permits: &Permits,
     platform: &Platform,
+    cursor_key: &CursorKey,
 ) -> Result<VirtualSandbox> {
     let mut mounts = Vec::with_capacity(options.mounts.len());
     let mut worth_a_disk = false;
@@ -239,6 +253,7 @@ pub(super) fn sandbox(
         freshness: options.freshness,
         index,
         budget: Budget { time: options.timeout, ..Budget::default() },
+        cursor_key: cursor_key.clone(),
         ..SandboxOptions::default()
     };
     get_virtual_sandbox(mounts, platform.clone(), options)

@@ -9,6 +9,7 @@ use std::{
     collections::BTreeMap,
     convert::Infallible,
     io,
+    net::SocketAddr,
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -31,7 +32,7 @@ use hyper_util::{
     service::TowerToHyperService,
 };
 use tokio::{
-    net::{TcpListener, TcpStream},
+    net::{TcpListener, TcpSocket, TcpStream},
     sync::{Notify, watch},
     time::{sleep, timeout},
 };
@@ -55,6 +56,27 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// After a failure to accept: most often no file is left, which the next idle connection cures.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// Connections that wait to be taken. With the usual 128 a burst of a few hundred fills the queue,
+/// and whoever comes then waits a second for its system to ask again.
+const BACKLOG: u32 = 1024;
+
+/// Listens on an address.
+///
+/// # Errors
+/// Of the system: the address is taken, or not one of this machine.
+pub fn bind(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = match address {
+        SocketAddr::V4(_) => TcpSocket::new_v4()?,
+        SocketAddr::V6(_) => TcpSocket::new_v6()?,
+    };
+    // So that a restart need not wait for connections of the last run; elsewhere it would let two
+    // servers share a port.
+    #[cfg(unix)]
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)
+}
 
 /// Serves until `stop` holds `true`, then lets calls under way end, for at most ten seconds.
 pub async fn serve(

@@ -43,8 +43,11 @@ use axum::{
     middleware::from_fn_with_state,
     routing::{any_service, get, post},
 };
-use rmcp::transport::streamable_http_server::{
-    StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+use rmcp::{
+    ServerHandler,
+    transport::streamable_http_server::{
+        StreamableHttpServerConfig, StreamableHttpService, session::never::NeverSessionManager,
+    },
 };
 
 pub use guard::Rules;
@@ -100,6 +103,15 @@ impl App {
 /// Every route behind its guard.
 pub fn router(app: &Arc<App>) -> Router {
     let format = app.format;
+    router_with(app, move || mcp::Server::http(format))
+}
+
+/// The same with another MCP server at `/mcp`: conformance suites bring tools of their own, and
+/// are to meet this guard and this transport.
+pub fn router_with<S: ServerHandler>(
+    app: &Arc<App>,
+    make: impl Fn() -> S + Send + Sync + 'static,
+) -> Router {
     // Requests bring everything with them, also the older revisions': a session would tie a
     // client to one process and hold memory for those who never come back. Host, origin and size
     // were looked at by the guard, for all routes alike.
@@ -109,7 +121,7 @@ pub fn router(app: &Arc<App>) -> Router {
         .with_max_request_body_bytes(MAX_BODY)
         .disable_allowed_hosts();
     let mcp = StreamableHttpService::new(
-        move || Ok(mcp::Server::http(format)),
+        move || Ok(make()),
         Arc::new(NeverSessionManager::default()),
         config,
     );

@@ -118,6 +118,38 @@ fn idle_connections_give_way_to_those_that_ask() {
     assert!(open.count() <= 20);
 }
 
+/// How many files this process, and those that it starts, may open.
+fn open_files() -> usize {
+    let limits = std::fs::read_to_string("/proc/self/limits").unwrap_or_default();
+    let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"));
+    line.and_then(|line| line.split_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+#[test]
+fn ten_thousand_idle_connections_leave_room_for_one_that_asks() {
+    const IDLE: usize = 10_000;
+    if open_files() < IDLE + 500 {
+        eprintln!("LEFT OUT: this process may open {} files; see ulimit -n", open_files());
+        return;
+    }
+    let root = kb().display().to_string();
+    // As many as the system allows, and the usual number.
+    let all = format!("[server]\nmax_connections = {}\n", IDLE + 100);
+    for config in [all.as_str(), "[server]\n"] {
+        let server = Serving::with(&["-b", &root], Some(config), &[]);
+        let idle: Vec<TcpStream> = (0..IDLE).map(|_| connect(server.address)).collect();
+        let started = Instant::now();
+        server.call("list", &json!({"path": "/"})).is(200);
+        assert!(started.elapsed() < Duration::from_secs(5), "{:?}", started.elapsed());
+        let status = std::fs::read_to_string(format!("/proc/{}/status", server.id()));
+        let status = status.expect("a status");
+        let memory = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("it");
+        let kib: u64 = memory.trim().trim_end_matches(" kB").parse().expect("a number");
+        assert!(kib < 300 << 10, "{kib} KiB for {IDLE} idle connections");
+        drop(idle);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_client_that_leaves_stops_the_fetching() {
     let store = TestServer::start().await;

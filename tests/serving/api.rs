@@ -4,6 +4,8 @@ use std::{fs, time::Duration};
 
 use serde_json::{Value, json};
 
+use crate::support::TestServer;
+
 use super::{
     client::send,
     program::{Serving, kb, program},
@@ -158,6 +160,46 @@ fn pages_of_other_origins_are_answered_where_they_are_named() {
     let headers = [("Origin", "http://localhost:1"), ("Access-Control-Request-Method", "POST")];
     let answer = send(none.address, "OPTIONS", "/v1/list", &headers, b"").is(405);
     assert!(answer.headers.get(allow).is_none(), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_under_way_may_end_when_the_server_is_told_to() {
+    let store = TestServer::start().await;
+    store.store().fill((0..40).map(|n| (format!("{n}.md"), "needle\n")));
+    store.faults().delay(Duration::from_millis(100));
+    let words = ["-b", &store.location(""), "--concurrency", "2"];
+    let mut server = Serving::with(&words, None, &store.env());
+    let address = server.address;
+    let arguments = json!({"pattern": "needle"}).to_string();
+    let call = std::thread::spawn(move || {
+        send(address, "POST", "/v1/grep", &[JSON], arguments.as_bytes())
+    });
+    while store.counts().gets < 4 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    server.signal("-TERM");
+    let answer = call.join().expect("an answer").is(200).json();
+    assert_eq!(answer["files"].as_array().map(Vec::len), Some(40), "{answer}");
+    assert_eq!(answer["envelope"]["complete"], true, "{answer}");
+    assert_eq!(server.wait(), Some(0));
+    assert!(std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err());
+}
+
+#[test]
+fn cursors_end_with_the_process_unless_a_key_is_shared() {
+    let root = kb().display().to_string();
+    let ask = |server: &Serving, cursor: Option<&str>| {
+        server.call("glob", &json!({"pattern": "**", "limit": 1, "cursor": cursor}))
+    };
+    let start = |env: &[(&str, String)]| Serving::with(&["-b", &root], None, env);
+    for (key, status) in [(None, 400), (Some("a secret of some length"), 200)] {
+        let env: Vec<_> = key.map(|key| ("R2VFS_CURSOR_KEY", key.to_owned())).into_iter().collect();
+        let (one, other) = (start(&env), start(&env));
+        let page = ask(&one, None).is(200).json();
+        let cursor = page["envelope"]["cursor"].as_str().expect("a cursor");
+        ask(&one, Some(cursor)).is(200);
+        ask(&other, Some(cursor)).is(status);
+    }
 }
 
 #[test]

@@ -1,11 +1,17 @@
 //! MCP over HTTP, in the newest revision and in the one that Flue's client speaks.
 
-use std::net::SocketAddr;
+use std::{
+    io::{BufRead, BufReader, Write},
+    net::SocketAddr,
+    time::Duration,
+};
 
 use serde_json::{Value, json};
 
+use crate::support::TestServer;
+
 use super::{
-    client::{Answer, send},
+    client::{Answer, connect, send},
     program::{Serving, kb},
 };
 
@@ -112,6 +118,54 @@ fn older_clients_are_served_without_a_session() {
     assert!(text.contains("/troubleshooting/slow-down.md"), "{text}");
     let missing = older(&server, "resources/read", &json!({"uri": "r2vfs:///nothing.md"}));
     assert_eq!(missing["error"]["code"], -32002, "{missing}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_long_call_tells_its_progress_and_stops_with_its_stream() {
+    let store = TestServer::start().await;
+    store.store().fill((0..400).map(|n| (format!("{n:03}.md"), "some text\n")));
+    store.faults().delay(Duration::from_millis(200));
+    let words = ["-b", &store.location(""), "--concurrency", "4"];
+    let server = Serving::with(&words, None, &store.env());
+    store.reset();
+    let body = json!({
+        "jsonrpc": "2.0", "id": 1, "method": "tools/call",
+        "params": {"name": "grep", "arguments": {"pattern": "nowhere"}, "_meta": {
+            "progressToken": "p",
+            "io.modelcontextprotocol/protocolVersion": NEWEST,
+            "io.modelcontextprotocol/clientCapabilities": {},
+        }},
+    })
+    .to_string();
+    let mut stream = connect(server.address);
+    let request = format!(
+        "POST /mcp HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n\
+         Accept: application/json, text/event-stream\r\nMCP-Protocol-Version: {NEWEST}\r\n\
+         Mcp-Method: tools/call\r\nMcp-Name: grep\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    );
+    stream.write_all(request.as_bytes()).expect("it listens");
+    let mut told = Vec::new();
+    for line in BufReader::new(&stream).lines() {
+        let line = line.expect("a line");
+        if let Some(event) = line.strip_prefix("data:").filter(|event| event.contains("progress")) {
+            let event: Value = serde_json::from_str(event).expect("JSON");
+            assert_eq!(event["params"]["progressToken"], "p", "{event}");
+            told.push(event["params"]["progress"].as_f64().expect("a number"));
+        }
+        if told.len() == 2 {
+            break;
+        }
+    }
+    assert!(told.len() == 2 && told[0] < told[1], "{told:?}");
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    assert!(store.quiet().await, "requests are still under way");
+    let gets = store.counts().gets;
+    tokio::time::sleep(Duration::from_millis(1000)).await;
+    assert_eq!(store.counts().gets, gets, "it goes on for nobody");
+    assert!(gets < 200, "{gets} gets");
+    assert!(server.metric("r2vfs_calls_total", "outcome=\"cancelled\"") > 0);
 }
 
 #[test]

@@ -79,6 +79,11 @@ impl Serving {
     /// Tells it to end, and gives its exit code once it has.
     pub(super) fn end(&mut self, signal: &str) -> Option<i32> {
         self.signal(signal);
+        self.wait()
+    }
+
+    /// Waits for its end.
+    pub(super) fn wait(&mut self) -> Option<i32> {
         self.child.wait().expect("it ends").code()
     }
 

@@ -51,6 +51,14 @@ impl Tenants {
             tokens.push(token);
         }
         let server = Serving::with(&["--audit-log", "audit"], Some(&config), &store.env());
+        // Each has an index, in one place for all.
+        for prefix in PREFIXES {
+            let words = ["-b", &store.location(prefix), "index", "build"];
+            let built = program(server.dir.path(), words).envs(store.env()).output();
+            let built = built.expect("it runs");
+            assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+        }
+        store.reset();
         Self { store, server, tokens }
     }
 
@@ -120,7 +128,8 @@ async fn no_tool_shows_a_byte_of_another_tenant() {
             ("read", json!({"path": "/zqn.md"})),
             ("read", json!({"path": "/docs/zqn/page.md"})),
             ("list", json!({"path": "/dcs/"})),
-            ("search", json!({"query": "needle of the well"})),
+            ("search", json!({"query": "needle of the well", "limit": 50})),
+            ("search", json!({"query": "zqc0zq zqc2zq zqc3zq zqc4zq"})),
         ];
         for other in 0..PREFIXES.len() {
             let [foreign, _] = marks(other);
@@ -149,6 +158,9 @@ async fn no_tool_shows_a_byte_of_another_tenant() {
                 is_own(at, &world.mcp(at, "tools/call", &params), &asked);
             }
         }
+        let ranked = json!({"query": "needle of the well", "limit": 50});
+        let ranked = world.call(at, "search", &ranked).is(200).json();
+        assert_eq!(ranked["hits"].as_array().map(Vec::len), Some(3), "its own: {ranked}");
         let all = world.call(at, "grep", &json!({"pattern": "needle"})).is(200).json();
         assert_eq!(all["files"].as_array().map(Vec::len), Some(3), "its own: {all}");
         let own = world.object(at, &format!("/v1/object/{name}.md")).is(200);
@@ -238,13 +250,14 @@ fn path() -> impl Strategy<Value = String> {
 fn whatever_is_asked_the_answer_is_ones_own() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let world = runtime.block_on(Tenants::start(""));
-    let tools = prop::sample::select(vec!["list", "stat", "read", "glob", "grep"]);
+    let tools = prop::sample::select(vec!["list", "stat", "read", "glob", "grep", "search"]);
     let config = ProptestConfig { cases: 150, ..ProptestConfig::default() };
     proptest!(config, |(at in 0..PREFIXES.len(), tool in tools, path in path())| {
         let arguments = match tool {
             "glob" => json!({"pattern": path}),
             "grep" => json!({"pattern": "needle", "path": path, "output_mode": "content"}),
             "list" => json!({"path": path, "recursive": true}),
+            "search" => json!({"query": format!("needle {path}"), "path": path}),
             _ => json!({"path": path}),
         };
         is_own(at, &world.call(at, tool, &arguments), &arguments.to_string());

@@ -16,7 +16,7 @@ use crate::{
 pub(in crate::cli) async fn run(sandbox: &VirtualSandbox, mcp: Mcp) -> Result<Exit, Stop> {
     let format = if mcp.structured { Format::Structured } else { Format::Text };
     // One person's own client: what it may ask for is bounded by the machine.
-    let limits = Limits { rate: 1000.0, burst: 1000, ..Limits::default() };
+    let limits = Limits { rate: 1000.0, burst: 1000, concurrency: 32 };
     let tenant = Tenant::new("local", sandbox.clone(), limits, Log::default());
     // The process is the session.
     let session = SessionLimits {

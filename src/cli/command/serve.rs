@@ -7,7 +7,7 @@ use std::{
     sync::Arc,
 };
 
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
 use super::super::{
     args::{Common, serve::Serve},
@@ -105,12 +105,13 @@ impl Served {
         };
         let open = match config.tenants.is_empty() {
             true => {
-                let sandbox = run::sandbox(&self.options, &permits, &platform)?;
+                let key = &tenant_options.cursor_key;
+                let sandbox = run::sandbox(&self.options, &permits, &platform, key)?;
                 Open::anyone(Arc::new(Tenant::new("local", sandbox, LOCAL, log.clone())))
             }
             false => Open::new(&config, None, &tenant_options, &mut tell)?,
         };
-        let listener = TcpListener::bind(serve.listen).await.map_err(|error| {
+        let listener = listen::bind(serve.listen).map_err(|error| {
             Error::new(Kind::Io, format!("{} cannot be listened on: {error}", serve.listen))
                 .because(error)
                 .hint("end what listens there, or take another port with --listen")
@@ -149,7 +150,7 @@ impl Served {
 const CURSOR_KEY: &str = "R2VFS_CURSOR_KEY";
 
 /// The configured secret, else one that ends with this process.
-fn cursor_key() -> Result<CursorKey> {
+pub(in crate::cli) fn cursor_key() -> Result<CursorKey> {
     match std::env::var(CURSOR_KEY).ok().filter(|secret| !secret.is_empty()) {
         Some(secret) if secret.len() < 16 => {
             Err(wrong(format!("{CURSOR_KEY} is shorter than 16 bytes"))
