@@ -220,7 +220,9 @@ impl Ranking {
             let options =
                 rank::SearchOptions { limit, per_article: for_person.then_some(PER_ARTICLE) };
             let searcher = ranked.view.searcher().map_err(unreadable)?;
-            let admit = |oid: u64| ranked.admitted.contains(&oid);
+            // Not through `ranked`: where futures need not be `Send`, the rest of it is not `Sync`.
+            let admitted = &ranked.admitted;
+            let admit = |oid: u64| admitted.contains(&oid);
             let found = searcher.search(question, &admit, options).await.map_err(unreadable)?;
             self.envelope.notes.extend(found.notes);
             for section in found.hits {

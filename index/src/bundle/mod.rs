@@ -127,9 +127,11 @@ impl Bundle {
         self.shared.layout.entries.iter().map(|entry| &*entry.name)
     }
 
-    /// See [`Source::is_near`].
-    pub(crate) fn is_near(&self) -> bool {
-        self.source.is_near()
+    /// Whether so many bytes are read whole by the first question that needs some of them: where a
+    /// request costs more than they do, and they can stay in memory beside others.
+    pub(crate) fn is_read_whole(&self, bytes: u64, most: u64) -> bool {
+        let kept = self.shared.pages.budget() as u64 / 4;
+        !self.source.is_near() && bytes <= most.min(kept)
     }
 
     /// The file it was opened from.

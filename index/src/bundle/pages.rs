@@ -48,6 +48,11 @@ impl Pages {
         Self { runs: Mutex::default(), budget }
     }
 
+    /// What may stay.
+    pub(super) fn budget(&self) -> usize {
+        self.budget
+    }
+
     pub(super) fn bytes(&self) -> usize {
         self.lock().bytes
     }

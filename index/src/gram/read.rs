@@ -118,7 +118,7 @@ impl GramReader {
     /// first question takes one instead of two rounds, and the next none.
     async fn whole(&self) -> Result<Held> {
         let (blocks, lists) = (self.blocks.len(), self.lists.len());
-        if self.blocks.bundle().is_near() || blocks.saturating_add(lists) > WHOLE {
+        if !self.blocks.bundle().is_read_whole(blocks.saturating_add(lists), WHOLE) {
             return Ok(Held::default());
         }
         fetch(&[(self.blocks.clone(), 0..blocks), (self.lists.clone(), 0..lists)], JOINED).await

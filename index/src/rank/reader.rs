@@ -115,6 +115,11 @@ impl TextReader {
         &self.shared.shelf
     }
 
+    /// The parts of tantivy's files.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &Part> {
+        self.shared.parts.values()
+    }
+
     #[cfg(feature = "build")]
     pub(crate) fn part(&self, file: &'static str) -> Option<&Part> {
         self.shared.parts.get(file)

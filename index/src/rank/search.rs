@@ -10,7 +10,7 @@ use super::{
     proximity::phrase,
     question::{Clause, Question},
     reader::TextReader,
-    rounds::until,
+    rounds::{until, whole},
     schema::Zone,
     score::{Counts, Numbers, Tally, count},
     select::{Candidate, Place, Scores, worth},
@@ -143,6 +143,7 @@ impl Searcher {
         if self.readers.is_empty() || question.is_empty() || options.limit == 0 {
             return Ok(found);
         }
+        let _whole = whole(&self.readers).await?;
         let langs = Lang::of_question(&question.text, &self.langs);
         let (mut words, mut clauses) = terms::of_question(question, &langs);
         until(&self.readers, || {

@@ -15,7 +15,7 @@ use crate::{
     gram::{Extractor, Grams},
     manifest::Settings,
     pack::MAX_TEXT,
-    segment::long::LongText,
+    segment::{long::LongText, told_nul},
     text::{Section, sections},
 };
 
@@ -202,15 +202,6 @@ impl Preparer {
 fn is_utf16(bytes: &[u8]) -> bool {
     bytes.starts_with(&[0xff, 0xfe]) || bytes.starts_with(&[0xfe, 0xff])
 }
-
-/// Where a search says that the first NUL is, which `nul` has found in a text that begins with
-/// `head`: a search skips a UTF-8 byte order mark and counts from behind it.
-pub(crate) fn told_nul(head: &[u8], nul: Option<u64>) -> Option<u64> {
-    let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() as u64 } else { 0 };
-    nul.map(|nul| nul.saturating_sub(mark))
-}
-
-const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 fn nothing(doc: Doc) -> Prepared {
     Prepared { doc, grams: None, sections: Vec::new(), packed: None, raw: 0 }

@@ -17,8 +17,6 @@ mod tests;
 use std::sync::Arc;
 
 #[cfg(feature = "build")]
-pub(crate) use content::told_nul;
-#[cfg(feature = "build")]
 pub use content::{NewContent, NewDoc, Prepared, Preparer};
 #[cfg(feature = "build")]
 pub use long::LongText;
@@ -34,6 +32,15 @@ use crate::{
     pack::PackReader,
     source::Source,
 };
+
+/// Where a search says that the first NUL is, which `nul` has found in a text that begins with
+/// `head`: a search skips a UTF-8 byte order mark and counts from behind it.
+pub(crate) fn told_nul(head: &[u8], nul: Option<u64>) -> Option<u64> {
+    let mark = if head.starts_with(UTF8_MARK) { UTF8_MARK.len() as u64 } else { 0 };
+    nul.map(|nul| nul.saturating_sub(mark))
+}
+
+const UTF8_MARK: &[u8] = b"\xef\xbb\xbf";
 
 /// An open segment. Cheap to clone.
 #[derive(Clone, Debug)]

@@ -19,6 +19,8 @@ pub(super) struct LeftOut {
     runs: VecDeque<Run>,
     /// Binary ones that were named: an answer names no more than [`NAMED_SKIPS`].
     named: usize,
+    /// A search would read nothing either (`-m 0`), and so finds no NUL.
+    unread: bool,
 }
 
 /// What lies before one searched object and behind the one before it.
@@ -36,6 +38,11 @@ pub(super) struct Run {
 }
 
 impl LeftOut {
+    /// Of a search with at most so many matches in each object.
+    pub(super) fn new(max_count: Option<u64>) -> Self {
+        Self { unread: max_count == Some(0), ..Self::default() }
+    }
+
     /// Nothing matches in `entry`, which ends at a NUL at the offset `nul`; the next object that is
     /// searched will be number `before`.
     pub(super) fn add(&mut self, before: u64, entry: &Entry, nul: Option<u64>) {
@@ -44,6 +51,9 @@ impl LeftOut {
         }
         let Some(run) = self.runs.back_mut() else { return };
         run.objects += 1;
+        if self.unread {
+            return;
+        }
         run.bytes += match nul {
             None => entry.object.size,
             Some(nul) => nul.checked_sub(BUFFER).map_or(0, |_| nul),

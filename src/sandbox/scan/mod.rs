@@ -107,7 +107,8 @@ pub(super) fn start<R: Report>(
     request.search.searcher()?;
     let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
     let board = Arc::new(Board::new(platform.has_threads(), workers));
-    let tally = Arc::new(Mutex::new(Tally::default()));
+    let left = LeftOut::new(request.search.max_count);
+    let tally = Arc::new(Mutex::new(Tally { left, ..Tally::default() }));
     let search = request.search.clone();
     let (selects, counts) = ((request, selection), (board.clone(), tally.clone()));
     let driver = Driver::new(vfs.clone(), op.clone(), selects, counts, bytes);

@@ -29,9 +29,9 @@ const FEW: usize = 12;
 /// Candidates up to which all are fetched from the pack in one round as soon as they are known.
 const WARM: usize = 512;
 
-/// Reads of the pack for a few candidates: a further question in one process costs no more than
-/// these, where its n-grams were read whole (issue 3).
-const READS: usize = 3;
+/// Reads of the pack for a few candidates: with the manifest, what a further question in one
+/// process costs where its n-grams were read whole (issue 3).
+const READS: usize = 2;
 
 /// Bytes of text that are brought from a pack at a time: several ranges side by side, and less
 /// than a pack keeps in memory.
