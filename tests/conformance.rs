@@ -169,8 +169,11 @@ impl ServerHandler for Fixtures {
             }
         };
         let wrong = &*request.name == "test_error_handling";
-        let result: CallToolResult = of(json!({"content": content, "isError": wrong}))?;
-        Ok(result.into())
+        let content = of(Value::Array(content))?;
+        Ok(match wrong {
+            true => CallToolResult::error(content).into(),
+            false => CallToolResult::success(content).into(),
+        })
     }
 
     async fn list_resources(
@@ -219,8 +222,7 @@ impl ServerHandler for Fixtures {
                 return Err(ErrorData::resource_not_found("there is no such resource", data));
             }
         };
-        let result: ReadResourceResult = of(json!({"contents": [content]}))?;
-        Ok(result.into())
+        Ok(ReadResourceResult::new(of(json!([content]))?).into())
     }
 }
 

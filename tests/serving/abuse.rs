@@ -12,7 +12,7 @@ use crate::support::TestServer;
 
 use super::{
     client::{connect, raw, send},
-    program::{Serving, kb},
+    program::{Serving, kb, settled},
 };
 
 const JSON: (&str, &str) = ("Content-Type", "application/json");
@@ -174,11 +174,7 @@ async fn a_client_that_leaves_stops_the_fetching() {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
         drop(stream);
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert!(store.quiet().await, "requests are still under way");
-        let gets = store.counts().gets;
-        tokio::time::sleep(Duration::from_millis(500)).await;
-        assert_eq!(store.counts().gets, gets, "{accept}: it goes on for nobody");
+        let gets = settled(&store).await;
         assert!((8..200).contains(&gets), "{accept}: {gets} gets");
         let cancelled = server.metric("r2vfs_calls_total", "outcome=\"cancelled\"");
         assert!(cancelled > 0, "{accept}: it was not counted");

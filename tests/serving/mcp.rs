@@ -12,7 +12,7 @@ use crate::support::TestServer;
 
 use super::{
     client::{Answer, connect, send},
-    program::{Serving, kb},
+    program::{Serving, kb, settled},
 };
 
 const NEWEST: &str = "2026-07-28";
@@ -61,6 +61,7 @@ fn older(server: &Serving, method: &str, params: &Value) -> Value {
 fn result(answer: &Answer) -> Value {
     let json = answer.json();
     assert!(json["error"].is_null(), "{answer}");
+    assert_eq!(json["result"]["resultType"], "complete", "{answer}");
     json["result"].clone()
 }
 
@@ -159,11 +160,7 @@ async fn a_long_call_tells_its_progress_and_stops_with_its_stream() {
     }
     assert!(told.len() == 2 && told[0] < told[1], "{told:?}");
     drop(stream);
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    assert!(store.quiet().await, "requests are still under way");
-    let gets = store.counts().gets;
-    tokio::time::sleep(Duration::from_millis(1000)).await;
-    assert_eq!(store.counts().gets, gets, "it goes on for nobody");
+    let gets = settled(&store).await;
     assert!(gets < 200, "{gets} gets");
     assert!(server.metric("r2vfs_calls_total", "outcome=\"cancelled\"") > 0);
 }

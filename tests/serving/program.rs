@@ -12,6 +12,8 @@ use std::{
 use serde_json::Value;
 use tempfile::TempDir;
 
+use crate::support::TestServer;
+
 use super::client::{Answer, send};
 
 /// A running server. It ends when dropped, because its standard input does.
@@ -31,6 +33,23 @@ pub(super) fn program<S: AsRef<OsStr>>(home: &Path, words: impl IntoIterator<Ite
 /// The knowledge base of the fixtures.
 pub(super) fn kb() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/kb")
+}
+
+/// Waits until nothing more is fetched, and gives the number of gets; a loaded machine may take
+/// its time, and 400 objects at 4 at a time would take longer.
+pub(super) async fn settled(store: &TestServer) -> u64 {
+    let mut since = (Instant::now(), store.counts().gets);
+    let until = Instant::now() + Duration::from_secs(10);
+    loop {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        let gets = store.counts().gets;
+        if gets != since.1 {
+            since = (Instant::now(), gets);
+        } else if since.0.elapsed() > Duration::from_secs(1) && store.quiet().await {
+            return gets;
+        }
+        assert!(Instant::now() < until, "it goes on for nobody: {gets} gets");
+    }
 }
 
 impl Serving {

@@ -3,14 +3,14 @@
 use std::{
     io::{BufRead, BufReader, Write},
     process::{Child, ChildStdin, ChildStdout, Stdio},
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use serde_json::{Value, json};
 
 use crate::support::TestServer;
 
-use super::program::{kb, program};
+use super::program::{kb, program, settled};
 
 struct Client {
     child: Child,
@@ -162,12 +162,7 @@ async fn a_long_search_tells_its_progress_and_stops_when_it_is_cancelled() {
     client.tell(&json!({
         "jsonrpc": "2.0", "method": "notifications/cancelled", "params": cancel,
     }));
-    let until = Instant::now() + Duration::from_secs(5);
-    while !store.quiet().await && Instant::now() < until {}
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    let gets = store.counts().gets;
-    tokio::time::sleep(Duration::from_millis(1000)).await;
-    assert_eq!(store.counts().gets, gets, "it goes on for nobody");
+    let gets = settled(&store).await;
     assert!(gets < 200, "{gets} gets");
     // The server is still there for others.
     let list = client.ask(8, "tools/call", &json!({"name": "list", "arguments": {}}));
