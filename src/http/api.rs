@@ -31,7 +31,11 @@ pub(super) async fn call(
         return stream::grep(&tenant, arguments);
     }
     if arguments.get("format").is_none_or(Value::is_null) {
-        return Ok(Json(tenant.call(Front::Http, tool, arguments).await?).into_response());
+        let (answer, pass) = tenant.call(Front::Http, tool, arguments).await?;
+        let mut response = Json(answer).into_response();
+        // Its place is taken until the answer is sent.
+        response.extensions_mut().insert(Arc::new(pass));
+        return Ok(response);
     }
     let output = tenant.call_text(Front::Http, tool, arguments, Format::Text).await?;
     let complete = output.envelope.complete;

@@ -2,8 +2,9 @@
 //!
 //! A page in a browser can reach a server on the loopback under a name of its own (DNS
 //! rebinding), and a check in each handler is missing in the next one. [`guard`] stands before
-//! all routes: it looks at `Host` and `Origin`, finds the tenant of the token, reads the body
-//! within its bounds of size and time, and only then lets the router look at the path. So an
+//! all routes: it looks at `Host` and `Origin`, finds the tenant of the token and whether it may
+//! ask now, reads the body within its bounds of size and time, and only then lets the router look
+//! at the path. Until the body is whole the connection counts as idle, and gives way to others. So an
 //! answer without a good token is the same, and takes the same time, for every path.
 
 use std::{
@@ -15,14 +16,15 @@ use std::{
 use axum::{
     body::{Body, Bytes},
     extract::{Request, State},
-    http::{HeaderMap, StatusCode, Uri, header, uri::Authority},
+    http::{HeaderMap, Method, StatusCode, Uri, header, uri::Authority},
     middleware::Next,
     response::{IntoResponse, Response},
 };
 use futures_util::StreamExt;
 use tokio::time::timeout;
 
-use super::{App, MAX_BODY, cors::Named, problem::Problem};
+use super::{App, MAX_BODY, cors::Named, listen::Begun, problem::Problem};
+use crate::server::Tenant;
 
 /// How long a body may take to arrive: 1 MiB in it is 800 kbit/s, which every client has.
 const BODY_TIME: Duration = Duration::from_secs(10);
@@ -162,9 +164,17 @@ async fn admit(
             app.log.metrics.unauthorized.fetch_add(1, Relaxed);
             return Err(Problem::unauthorized());
         };
+        tenant.knock()?;
         request.extensions_mut().insert(tenant);
     }
+    let is_awaited =
+        request.method() == Method::POST && request.extensions().get::<Arc<Tenant>>().is_some();
     let (parts, body) = request.into_parts();
+    // A body that nobody asked for is not waited for.
+    if !is_awaited {
+        Begun::of(&parts.extensions);
+        return Ok(Admitted::Request(Request::from_parts(parts, Body::empty())));
+    }
     let body = match timeout(BODY_TIME, whole(&parts.headers, body)).await {
         Ok(body) => body?,
         Err(_) => {
@@ -175,6 +185,7 @@ async fn admit(
             ));
         }
     };
+    Begun::of(&parts.extensions);
     Ok(Admitted::Request(Request::from_parts(parts, Body::from(body))))
 }
 

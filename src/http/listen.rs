@@ -13,13 +13,13 @@ use std::{
     pin::{Pin, pin},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicU64, Ordering::Relaxed},
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
-use axum::{Router, body::Body};
+use axum::{Router, body::Body, http::Extensions};
 use futures_util::future::{Either, select};
 use hyper::{
     Request,
@@ -38,6 +38,7 @@ use tokio::{
 };
 
 use super::{App, stall::Stall};
+use crate::server::Pass;
 
 /// Connections at a time unless the configuration says otherwise: half of the 1,024 files that a
 /// process may usually open; the buckets need connections too.
@@ -128,15 +129,19 @@ async fn hold(stream: TcpStream, place: Place, router: Router, mut stop: watch::
     drop(stream.set_nodelay(true));
     let (places, id, leave) = (Arc::clone(&place.places), place.id, Arc::clone(&place.leave));
     let service = TowerToHyperService::new(router);
-    let service = service_fn(move |request: Request<Incoming>| {
-        let busy = Busy::new(&places, id);
+    let service = service_fn(move |mut request: Request<Incoming>| {
+        let busy =
+            Arc::new(Busy { places: Arc::clone(&places), id, begun: AtomicBool::new(false) });
+        request.extensions_mut().insert(Begun(Arc::clone(&busy)));
         let answer = service.call(request);
         async move {
-            let response = match answer.await {
+            let mut response = match answer.await {
                 Ok(response) => response,
                 Err(never) => match never {},
             };
-            Ok::<_, Infallible>(response.map(|body| Body::new(Held { body, _busy: busy })))
+            let _pass = response.extensions_mut().remove();
+            let held = |body| Body::new(Held { body, _busy: busy, _pass });
+            Ok::<_, Infallible>(response.map(held))
         }
     });
     let connection = http1::Builder::new()
@@ -252,19 +257,31 @@ impl Drop for Place {
 struct Busy {
     places: Arc<Places>,
     id: u64,
+    begun: AtomicBool,
 }
 
-impl Busy {
-    fn new(places: &Arc<Places>, id: u64) -> Self {
-        if let Some(one) = places.taken().get_mut(&id) {
+/// What a request carries to say that it has arrived, body and all. Before that its connection
+/// counts as idle: whoever sends a byte now and then must not hold a place for it.
+#[derive(Clone, Debug)]
+pub(super) struct Begun(Arc<Busy>);
+
+impl Begun {
+    /// The request that these belong to has arrived.
+    pub(super) fn of(extensions: &Extensions) {
+        if let Some(Self(busy)) = extensions.get()
+            && !busy.begun.swap(true, Relaxed)
+            && let Some(one) = busy.places.taken().get_mut(&busy.id)
+        {
             one.busy += 1;
         }
-        Self { places: Arc::clone(places), id }
     }
 }
 
 impl Drop for Busy {
     fn drop(&mut self) {
+        if !*self.begun.get_mut() {
+            return;
+        }
         if let Some(one) = self.places.taken().get_mut(&self.id) {
             one.busy -= 1;
             one.since = Instant::now();
@@ -276,7 +293,9 @@ impl Drop for Busy {
 #[derive(Debug)]
 struct Held {
     body: Body,
-    _busy: Busy,
+    _busy: Arc<Busy>,
+    /// The place of its tenant that the answer takes.
+    _pass: Option<Arc<Option<Pass>>>,
 }
 
 impl HttpBody for Held {

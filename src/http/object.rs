@@ -45,10 +45,9 @@ pub(super) async fn get(
             .hint("percent-encode its UTF-8 bytes, each once")
     })?;
     let asked = json!({ "path": visible(&path), "range": text(&headers, header::RANGE) });
-    let mut running = tenant.begin(Front::Http, "object", &asked)?;
-    let sandbox = tenant.sandbox();
+    let running = tenant.begin(Front::Http, "object", &asked)?;
+    let sandbox = tenant.sandbox().billed(running.bill());
     let op = sandbox.op(Budget::default());
-    running.pays_from(Arc::clone(&op.call.meter));
     let vfs = sandbox.vfs();
     let opened = async {
         let entry = vfs.file(&op, &path).await?;
@@ -67,7 +66,7 @@ pub(super) async fn get(
         Ok(Opened::Content(content)) => content,
         Err(error) => {
             running.done(Err(&error));
-            return Err(Failure::Failed(error).into());
+            return Err(Failure::Failed(tenant.veiled(error)).into());
         }
     };
     Ok(answer(*content, &headers, &method, running))

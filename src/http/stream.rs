@@ -35,15 +35,14 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 
 /// Starts the search and gives its events as they come. A client that leaves stops it.
 pub(super) fn grep(tenant: &Arc<Tenant>, arguments: Value) -> Result<Response, Problem> {
-    let mut running = tenant.begin(Front::Http, "grep", &arguments)?;
-    let hits = match tenant.sandbox().hits(arguments) {
+    let running = tenant.begin(Front::Http, "grep", &arguments)?;
+    let hits = match tenant.sandbox().billed(running.bill()).hits(arguments) {
         Ok(hits) => hits,
         Err(error) => {
-            running.ended(&Envelope::default(), Some(&error));
-            return Err(error.into());
+            running.failed(&error);
+            return Err(tenant.veiled(error).into());
         }
     };
-    running.pays_from(Arc::clone(&hits.op().call.meter));
     let lines = unfold(Some((hits, running)), |going| async move {
         let (line, going) = next(going?).await;
         Some((Ok::<_, Infallible>(line), going))

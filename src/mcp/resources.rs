@@ -16,7 +16,7 @@ use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::{Error, Kind, Result},
-    sandbox::{Envelope, ListArgs, VirtualSandbox, error_text},
+    sandbox::{ListArgs, VirtualSandbox, error_text},
     server::{Front, Tenant},
     tree::path::visible,
     vfs::{Budget, Op},
@@ -43,10 +43,11 @@ pub(super) async fn list(
         .begin(front, "resources", &json!({ "cursor": cursor.is_some() }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
     let arguments = ListArgs { recursive: true, limit: Some(PAGE), cursor, ..ListArgs::default() };
-    let answer = match tenant.sandbox().list(arguments).await {
+    let answer = match tenant.sandbox().billed(running.bill()).list(arguments).await {
         Ok(answer) => answer,
         Err(error) => {
-            running.ended(&Envelope::default(), Some(&error));
+            running.failed(&error);
+            let error = tenant.veiled(error);
             return Err(match error.kind() {
                 Kind::InvalidArgument => ErrorData::invalid_params(error_text(&error), None),
                 _ => unavailable(&error),
@@ -81,12 +82,11 @@ pub(super) async fn read(
     uri: &str,
 ) -> Result<ReadResourceResponse, ErrorData> {
     let shown: String = visible(uri).chars().take(1024).collect();
-    let mut running = tenant
+    let running = tenant
         .begin(front, "resource", &json!({ "uri": shown }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
-    let sandbox = tenant.sandbox();
+    let sandbox = tenant.sandbox().billed(running.bill());
     let op = sandbox.op(Budget::default());
-    running.pays_from(Arc::clone(&op.call.meter));
     let read = match uri::path(uri) {
         Some(path) => content(&sandbox, &op, &path).await,
         None => Err(Error::new(Kind::NotFound, "this is not the URI of a file here")
@@ -99,6 +99,7 @@ pub(super) async fn read(
         }
         Err(error) => {
             running.done(Err(&error));
+            let error = tenant.veiled(error);
             let data = Some(json!({ "uri": uri }));
             Err(match error.kind() {
                 Kind::NotFound | Kind::WrongType | Kind::InvalidPath => {

@@ -179,7 +179,7 @@ impl VirtualSandbox {
     ) -> ToolOutput {
         let started = self.vfs.platform().monotonic();
         let mut format = options.format;
-        let bill = Arc::new(Bill::default());
+        let bill = self.bill.clone().unwrap_or_default();
         let mut share = None;
         let asked = (name, arguments);
         let done = self.within_room(asked, options, &mut format, &bill, &mut share).await;

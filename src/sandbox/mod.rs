@@ -49,12 +49,12 @@ pub use scan::{NotRead, Scan, ScanRequest};
 pub use seal::CursorKey;
 #[cfg(feature = "index")]
 pub use search::{RankedHit, Ranking};
-pub use session::{Session, SessionLimits, Spent};
+pub use session::{Bill, Session, SessionLimits, Spent};
 pub use stat::{StatArgs, StatResult};
 pub use text::of_error as error_text;
 pub use tools::{Annotations, Format, INSTRUCTIONS, TOOLS, Tool};
 
-use self::{room::Room, seal::Seal, session::Bill};
+use self::{room::Room, seal::Seal};
 use crate::{
     cache::{Cache, CacheOptions},
     error::Result,
@@ -149,6 +149,12 @@ impl VirtualSandbox {
     /// The same tools, paid from `session`.
     pub fn paid_from(&self, session: Arc<Session>) -> Self {
         Self { session: Some(session), ..self.clone() }
+    }
+
+    /// The same, and what its operations cost stands on this bill too.
+    #[must_use]
+    pub fn billed(&self, bill: Arc<Bill>) -> Self {
+        Self { bill: Some(bill), ..self.clone() }
     }
 
     /// Starts a grep whose results `report` forms, in path order.

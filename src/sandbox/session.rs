@@ -167,16 +167,18 @@ impl Drop for Share {
     }
 }
 
-/// Collects what the operations of one call cost, so that a call that fails tells its cost too.
+/// Collects what the operations of one call cost, so that a call that fails, or is left before its
+/// end, tells its cost too.
 #[derive(Debug, Default)]
-pub(super) struct Bill(Mutex<Vec<Arc<Meter>>>);
+pub struct Bill(Mutex<Vec<Arc<Meter>>>);
 
 impl Bill {
     pub(super) fn pays_for(&self, op: &Op) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(op.call.meter.clone());
     }
 
-    pub(super) fn cost(&self) -> Cost {
+    /// What they have cost so far.
+    pub fn cost(&self) -> Cost {
         let meters = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         meters.iter().map(|meter| meter.cost()).fold(Cost::default(), |sum, one| Cost {
             list_requests: sum.list_requests + one.list_requests,

@@ -20,7 +20,7 @@ use super::{
 use crate::{
     bucket::Cost,
     error::{Error, Kind},
-    sandbox::{Envelope, Reason, utc},
+    sandbox::{Bill, Envelope, Reason, utc},
 };
 
 /// The way a call came in.
@@ -82,8 +82,8 @@ pub struct Running {
     tool: &'static str,
     arguments: Value,
     started: Instant,
-    cost: Option<Arc<crate::bucket::Meter>>,
-    _pass: Pass,
+    bill: Arc<Bill>,
+    pass: Option<Pass>,
     told: bool,
 }
 
@@ -101,19 +101,27 @@ impl Running {
             tool,
             arguments: audit::arguments(arguments),
             started: Instant::now(),
-            cost: None,
-            _pass: pass,
+            bill: Arc::default(),
+            pass: Some(pass),
             told: false,
         }
     }
 
-    /// The cost of a call that is left before its end is what this has counted by then.
-    pub fn pays_from(&mut self, meter: Arc<crate::bucket::Meter>) {
-        self.cost = Some(meter);
+    /// Where the call's operations write down what they cost: what stands there is the cost of a
+    /// call that fails or is left before its end.
+    pub fn bill(&self) -> Arc<Bill> {
+        Arc::clone(&self.bill)
     }
 
-    /// It ended: with an answer that is worth this much, or without one at this cost.
-    pub fn ended(mut self, envelope: &Envelope, error: Option<&Error>) {
+    /// It failed, at the cost on its bill.
+    pub fn failed(self, error: &Error) {
+        let envelope = Envelope { cost: self.bill.cost(), ..Envelope::default() };
+        self.ended(&envelope, Some(error));
+    }
+
+    /// It ended: with an answer that is worth this much, or without one at this cost. Whoever sends
+    /// the answer keeps the pass until it is sent: an answer that nobody reads is one in memory.
+    pub fn ended(mut self, envelope: &Envelope, error: Option<&Error>) -> Option<Pass> {
         let stops = [Reason::Deadline, Reason::Budget];
         let stopped = match error {
             Some(error) => matches!(error.kind(), Kind::Deadline | Kind::Budget),
@@ -125,17 +133,14 @@ impl Running {
             None => "partial",
         };
         self.tell(outcome, envelope.cost, stopped);
+        self.pass.take()
     }
 
-    /// It ended, and what it cost is what its meter says.
+    /// It ended, and what it cost is what its bill says.
     pub fn done(self, done: Result<(), &Error>) {
         let complete = done.is_ok();
-        let envelope = Envelope { complete, cost: self.paid(), ..Envelope::default() };
+        let envelope = Envelope { complete, cost: self.bill.cost(), ..Envelope::default() };
         self.ended(&envelope, done.err());
-    }
-
-    fn paid(&self) -> Cost {
-        self.cost.as_ref().map_or_else(Cost::default, |meter| meter.cost())
     }
 
     fn tell(&mut self, outcome: &'static str, cost: Cost, stopped: bool) {
@@ -148,7 +153,7 @@ impl Running {
 impl Drop for Running {
     fn drop(&mut self) {
         if !self.told {
-            let cost = self.paid();
+            let cost = self.bill.cost();
             self.tell("cancelled", cost, false);
         }
     }

@@ -35,6 +35,7 @@ impl Default for Limits {
 pub struct Gate {
     limits: Limits,
     bucket: Mutex<Bucket>,
+    requests: Mutex<Bucket>,
     places: Arc<Semaphore>,
 }
 
@@ -45,11 +46,40 @@ struct Bucket {
     at: Instant,
 }
 
+impl Bucket {
+    fn full(limits: Limits, times: f64) -> Mutex<Self> {
+        Mutex::new(Self { tokens: most(limits, times), at: Instant::now() })
+    }
+
+    /// Takes one of what `times` the limits allow, or says when there will be one.
+    fn take(&mut self, limits: Limits, times: f64) -> Result<(), Duration> {
+        let now = Instant::now();
+        let passed = now.saturating_duration_since(self.at).as_secs_f64();
+        let rate = limits.rate * times;
+        self.tokens = (self.tokens + passed * rate).min(most(limits, times));
+        self.at = now;
+        if self.tokens < 1.0 {
+            let wait = (1.0 - self.tokens) / rate;
+            return Err(Duration::try_from_secs_f64(wait).unwrap_or(SOON));
+        }
+        self.tokens -= 1.0;
+        Ok(())
+    }
+}
+
+fn most(limits: Limits, times: f64) -> f64 {
+    f64::from(limits.burst.max(1)) * times
+}
+
 /// A call's place; given back when it is dropped.
 #[derive(Debug)]
 pub struct Pass {
     _place: OwnedSemaphorePermit,
 }
+
+/// Requests for each call that is allowed: MCP clients ask for versions and lists too, and a few
+/// that are malformed do no harm.
+const REQUESTS: f64 = 4.0;
 
 /// What a client that must wait is told where nobody knows when a place is free.
 const SOON: Duration = Duration::from_secs(1);
@@ -57,12 +87,21 @@ const SOON: Duration = Duration::from_secs(1);
 impl Gate {
     /// A gate that nobody has passed yet.
     pub fn new(limits: Limits) -> Self {
-        let bucket = Bucket { tokens: f64::from(limits.burst.max(1)), at: Instant::now() };
         Self {
             limits,
-            bucket: Mutex::new(bucket),
+            bucket: Bucket::full(limits, 1.0),
+            requests: Bucket::full(limits, REQUESTS),
             places: Arc::new(Semaphore::new(limits.concurrency.max(1) as usize)),
         }
+    }
+
+    /// Lets one request be read, whatever it will ask for.
+    ///
+    /// # Errors
+    /// After how long it is worth asking again.
+    pub fn knock(&self) -> Result<(), Duration> {
+        let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
+        requests.take(self.limits, REQUESTS)
     }
 
     /// Lets one call in.
@@ -73,16 +112,7 @@ impl Gate {
         // The place first: a call that is refused for it must not count.
         let place = self.places.clone().try_acquire_owned().map_err(|_| SOON)?;
         let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        let now = Instant::now();
-        let passed = now.saturating_duration_since(bucket.at).as_secs_f64();
-        let most = f64::from(self.limits.burst.max(1));
-        bucket.tokens = (bucket.tokens + passed * self.limits.rate).min(most);
-        bucket.at = now;
-        if bucket.tokens < 1.0 {
-            let wait = (1.0 - bucket.tokens) / self.limits.rate;
-            return Err(Duration::try_from_secs_f64(wait).unwrap_or(SOON));
-        }
-        bucket.tokens -= 1.0;
+        bucket.take(self.limits, 1.0)?;
         Ok(Pass { _place: place })
     }
 }

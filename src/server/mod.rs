@@ -30,6 +30,7 @@ pub mod window;
 pub use audit::Audit;
 pub use call::{Failure, Front, Running};
 pub use config::Config;
+pub use limits::Pass;
 pub use metrics::Metrics;
 pub use tenant::{Tenant, TenantOptions};
 pub use tenants::{Open, Tenants};

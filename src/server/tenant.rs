@@ -9,7 +9,7 @@ use super::{
     Audit, Metrics,
     call::{self, Failure, Front, Running},
     config::TenantPlan,
-    limits::{Gate, Limits},
+    limits::{Gate, Limits, Pass},
     window::{Window, WindowLimits},
 };
 use crate::{
@@ -64,6 +64,8 @@ pub struct Tenant {
     window: Window,
     /// The most characters of an answer for a model.
     chars: usize,
+    /// Somebody else than who runs the server.
+    is_customer: bool,
     log: Log,
 }
 
@@ -71,7 +73,8 @@ impl Tenant {
     /// A tenant with a sandbox that was made elsewhere: the only one of a local server.
     pub fn new(name: &str, sandbox: VirtualSandbox, limits: Limits, log: Log) -> Self {
         let (gate, window) = (Gate::new(limits), Window::new(WindowLimits::default()));
-        Self { name: name.to_owned(), sandbox, gate, window, chars: DEFAULT_CHARS, log }
+        let (name, chars) = (name.to_owned(), DEFAULT_CHARS);
+        Self { name, sandbox, gate, window, chars, is_customer: false, log }
     }
 
     /// The same with a bound on what its calls may cost together.
@@ -108,10 +111,7 @@ impl Tenant {
                         None => told,
                     });
                     // The client is told that it cannot be read, not how it is set up.
-                    Arc::new(Unopened::new(
-                        Error::new(Kind::Unavailable, "this mount is not available")
-                            .hint("use another path, and tell whoever runs the server"),
-                    ))
+                    Arc::new(Unopened::new(out_of_order()))
                 }
             };
             worth_a_disk |= bucket.worth_disk_cache();
@@ -138,7 +138,8 @@ impl Tenant {
             },
         )?;
         let tenant = Self::new(name, sandbox, plan.limits, options.log.clone());
-        Ok(Self { chars: plan.max_chars.unwrap_or(DEFAULT_CHARS), ..tenant.within(plan.window) })
+        let chars = plan.max_chars.unwrap_or(DEFAULT_CHARS);
+        Ok(Self { chars, is_customer: true, ..tenant.within(plan.window) })
     }
 
     /// Its name in logs and metrics; never told to clients.
@@ -156,6 +157,17 @@ impl Tenant {
 
     pub(super) fn log(&self) -> &Log {
         &self.log
+    }
+
+    /// Lets a request in before it is read.
+    ///
+    /// # Errors
+    /// [`Failure::Busy`].
+    pub fn knock(&self) -> Result<(), Failure> {
+        self.gate.knock().map_err(|wait| {
+            call::refused(self, Front::Http, "request", &Value::Null);
+            Failure::Busy(wait)
+        })
     }
 
     /// Lets a call in, for what is no tool.
@@ -191,13 +203,15 @@ impl Tenant {
     ) -> Result<ToolOutput, Failure> {
         let running = self.begin(front, tool.name, &arguments)?;
         let options = CallOptions { format, chars: self.chars, ..CallOptions::default() };
-        let output = self.sandbox().call_text(tool.name, arguments, &options).await;
+        let sandbox = self.sandbox().billed(running.bill());
+        let mut output = sandbox.call_text(tool.name, arguments, &options).await;
         running.ended(&output.envelope, output.body.as_ref().err());
+        output.body = output.body.map_err(|error| self.veiled(error));
         Ok(output)
     }
 
     /// Runs a tool for a program, which has room for the whole typed answer. Dropping the future
-    /// stops it.
+    /// stops it. The pass is kept until the answer is sent.
     ///
     /// # Errors
     /// [`Failure::Busy`], and what the tool fails with.
@@ -206,26 +220,49 @@ impl Tenant {
         front: Front,
         tool: &'static Tool,
         arguments: Value,
-    ) -> Result<Value, Failure> {
+    ) -> Result<(Value, Option<Pass>), Failure> {
         let running = self.begin(front, tool.name, &arguments)?;
-        let answer = match self.sandbox().call(tool.name, arguments).await {
+        let sandbox = self.sandbox().billed(running.bill());
+        let answer = match sandbox.call(tool.name, arguments).await {
             Ok(answer) => answer,
             Err(error) => {
-                running.ended(&Envelope::default(), Some(&error));
-                return Err(error.into());
+                running.failed(&error);
+                return Err(self.veiled(error).into());
             }
         };
         // It is there, and what it is not read as is only missing from the record.
         let envelope = answer.get("envelope").and_then(|told| Envelope::deserialize(told).ok());
         let envelope = envelope.unwrap_or_default();
-        running.ended(&envelope, None);
-        Ok(answer)
+        let pass = running.ended(&envelope, None);
+        Ok((answer, pass))
+    }
+
+    /// An error as a customer may see it: how the server reaches a bucket is its operator's
+    /// business, who finds the kind in the log. On a pipe the client is the operator.
+    pub fn veiled(&self, error: Error) -> Error {
+        let is_setup = matches!(
+            error.kind(),
+            Kind::Config | Kind::Credentials | Kind::NoBucket | Kind::Protocol
+        );
+        if !self.is_customer || !is_setup {
+            return error;
+        }
+        let told = out_of_order();
+        match error.path() {
+            Some(path) => told.at(path),
+            None => told,
+        }
     }
 
     /// Writes to disk what waits for it.
     pub async fn flush(&self) {
         self.sandbox.vfs().cache().flush().await;
     }
+}
+
+fn out_of_order() -> Error {
+    Error::new(Kind::Unavailable, "this mount is not available")
+        .hint("use another path, and tell whoever runs the server")
 }
 
 /// A folder's name for a tenant's: names differ in case, which not every file system keeps apart.

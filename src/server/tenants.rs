@@ -28,6 +28,10 @@ pub struct Open {
     metrics_token: Option<TokenDigest>,
 }
 
+/// A tenant has at most this part of the requests under way, where there are several: three whose
+/// buckets hang leave the rest their share.
+const SHARES: usize = 4;
+
 impl Open {
     /// One tenant for whoever can connect.
     pub fn anyone(tenant: Arc<Tenant>) -> Self {
@@ -57,6 +61,11 @@ impl Open {
             anyone: before.and_then(|before| before.anyone.clone()),
             metrics_token: config.metrics_token,
         };
+        // One whose bucket hangs holds its share and no more.
+        let share = match config.tenants.len() {
+            1 => options.permits.size(),
+            _ => options.permits.size().div_ceil(SHARES),
+        };
         for (name, plan) in &config.tenants {
             let kept = before
                 .and_then(|before| before.by_name.get(name))
@@ -64,7 +73,11 @@ impl Open {
                 .map(|(_, tenant)| Arc::clone(tenant));
             let tenant = match kept {
                 Some(tenant) => tenant,
-                None => Arc::new(Tenant::open(name, plan, options, wrong)?),
+                None => {
+                    let permits = options.permits.share(share);
+                    let options = TenantOptions { permits, ..options.clone() };
+                    Arc::new(Tenant::open(name, plan, &options, wrong)?)
+                }
             };
             for token in &plan.tokens {
                 open.digests.push(*token);

@@ -6,6 +6,7 @@ mod client;
 mod load;
 mod loaded;
 mod mcp;
+mod neighbours;
 mod objects;
 mod program;
 mod stdio;

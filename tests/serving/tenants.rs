@@ -1,6 +1,9 @@
 //! Tenants: tokens, limits, logs, and that none sees a byte of another.
 
-use std::{fs, time::Duration};
+use std::{
+    fs,
+    time::{Duration, Instant},
+};
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
@@ -77,7 +80,7 @@ impl Tenants {
     }
 }
 
-fn new_token() -> (String, String) {
+pub(super) fn new_token() -> (String, String) {
     let dir = tempfile::tempdir().expect("a directory");
     let output = program(dir.path(), ["token", "new"]).output().expect("it runs");
     let text = String::from_utf8(output.stdout).expect("text");
@@ -350,7 +353,13 @@ fn limits_hold_a_tenant_back_and_no_other() {
     let bearer = format!("Bearer {metrics}");
     let counted = server.get("/metrics", &[("Authorization", &bearer)]).is(200).text();
     assert!(counted.contains("tenant=\"slow\",tool=\"list\",outcome=\"rate-limited\"} 2"));
-    let log = fs::read_to_string(server.dir.path().join("audit")).expect("a log");
+    // A thread of its own writes it.
+    let log = || fs::read_to_string(server.dir.path().join("audit")).expect("a log");
+    let started = Instant::now();
+    while log().lines().count() < 5 && started.elapsed() < Duration::from_secs(20) {
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    let log = log();
     let lines: Vec<Value> =
         log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     let told: Vec<_> = lines.iter().map(|l| (l["tenant"].clone(), l["outcome"].clone())).collect();

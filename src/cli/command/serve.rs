@@ -92,7 +92,7 @@ impl Served {
         let permits = run::permits(&self.options);
         let log = Log::default();
         let audit_log = serve.audit_log.clone().or_else(|| config.audit_log.clone());
-        log.audit.open(audit_log.as_deref())?;
+        log.audit.open(audit_log.as_deref(), &log.metrics)?;
         let tenant_options = TenantOptions {
             settings: self.settings.clone(),
             index: run::indexes(&self.options, &permits, &platform)?,
@@ -133,14 +133,14 @@ impl Served {
         if serve.exit_with_stdin {
             stop_with_stdin(Arc::clone(&stop));
         }
-        if let Some(file) = file.filter(|_| !config.tenants.is_empty()) {
-            tokio::spawn(reload(Arc::clone(&app), file, address, tenant_options));
-        }
+        let file = file.filter(|_| !config.tenants.is_empty());
+        tokio::spawn(reload(Arc::clone(&app), file, address, tenant_options));
         let most = config.max_connections.unwrap_or(listen::MAX_CONNECTIONS);
         listen::serve(listener, http::router(&app), Arc::clone(&app), most, stopped).await;
         for tenant in app.tenants.now().all() {
             tenant.flush().await;
         }
+        app.log.audit.close();
         Ok(Exit::Match)
     }
 }
@@ -221,14 +221,22 @@ fn stop_with_stdin(stop: Arc<watch::Sender<bool>>) {
     });
 }
 
-/// Reads the configuration again at each SIGHUP. A wrong one changes nothing and is told.
+/// Reads the configuration, if it has tenants, again at each SIGHUP, and opens the log again. A
+/// wrong one changes nothing and is told.
 #[cfg(unix)]
-async fn reload(app: Arc<App>, file: PathBuf, address: SocketAddr, options: TenantOptions) {
+async fn reload(app: Arc<App>, file: Option<PathBuf>, address: SocketAddr, options: TenantOptions) {
     use tokio::signal::unix::{SignalKind, signal};
 
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
-        match reread(&app, &file, address, &options) {
+        let Some(file) = &file else {
+            match app.log.audit.reopen(&app.log.metrics) {
+                Ok(()) => say("r2vfs: there are no tenants to read again"),
+                Err(error) => tell(&error),
+            }
+            continue;
+        };
+        match reread(&app, file, address, &options) {
             Ok(tenants) => {
                 say(&format!("r2vfs: the configuration was read again: {tenants} tenants"))
             }
@@ -241,7 +249,7 @@ async fn reload(app: Arc<App>, file: PathBuf, address: SocketAddr, options: Tena
 }
 
 #[cfg(not(unix))]
-async fn reload(_: Arc<App>, _: PathBuf, _: SocketAddr, _: TenantOptions) {}
+async fn reload(_: Arc<App>, _: Option<PathBuf>, _: SocketAddr, _: TenantOptions) {}
 
 #[cfg(unix)]
 fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) -> Result<usize> {
@@ -252,7 +260,7 @@ fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) 
         })?;
     let before = app.tenants.now();
     let open = Open::new(&config, Some(&before), options, &mut tell)?;
-    app.log.audit.reopen()?;
+    app.log.audit.reopen(&app.log.metrics)?;
     app.set_rules(rules(address, &config));
     app.tenants.replace(open);
     Ok(config.tenants.len())
