@@ -153,13 +153,13 @@ fn pages_of_other_origins_are_answered_where_they_are_named() {
         let answer = send(server.address, "POST", "/v1/list", &own, body.as_bytes()).is(status);
         assert_eq!(answer.headers[allow], "https://app.test", "{answer}");
     }
-    assert!(asks("https://evil.test").is(403).headers.get(allow).is_none());
+    assert!(!asks("https://evil.test").is(403).headers.contains_key(allow));
     // Served, and not for pages: the loopback's own names are no names of the configuration.
-    assert!(asks("http://localhost:1").is(405).headers.get(allow).is_none());
+    assert!(!asks("http://localhost:1").is(405).headers.contains_key(allow));
     let none = Serving::over(&kb());
     let headers = [("Origin", "http://localhost:1"), ("Access-Control-Request-Method", "POST")];
     let answer = send(none.address, "OPTIONS", "/v1/list", &headers, b"").is(405);
-    assert!(answer.headers.get(allow).is_none(), "{answer}");
+    assert!(!answer.headers.contains_key(allow), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -133,7 +133,8 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
         }
     }
     fs::write(home.join("load.toml"), config).expect("a file");
-    let (mut server, address) = start(binary, home, &store);
+    let mut server = start(binary, home, &store);
+    let address = address(&mut server, home);
     store.reset();
     if load.per_mille > 0 {
         store.faults().add(Rule::all(Fault::slow_down()).per_mille(load.per_mille));
@@ -179,21 +180,23 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
     figures
 }
 
-fn start(binary: &Path, home: &Path, store: &TestServer) -> (Child, SocketAddr) {
+fn start(binary: &Path, home: &Path, store: &TestServer) -> Child {
     let mut command = Command::new(binary);
     command.args(["serve", "--config", "load.toml", "--listen", "127.0.0.1:0"]);
     command.args(["--port-file", "url", "--exit-with-stdin"]);
     command.env_clear().env("HOME", home).current_dir(home).envs(store.env());
-    let file = home.join("url");
-    drop(fs::remove_file(&file));
-    let child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+fn address(server: &mut Child, home: &Path) -> SocketAddr {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Ok(url) = fs::read_to_string(&file) {
+        if let Ok(url) = fs::read_to_string(home.join("url")) {
             let address = url.trim().strip_prefix("http://").and_then(|text| text.parse().ok());
-            return (child, address.expect("an address"));
+            return address.expect("an address");
         }
-        assert!(Instant::now() < until, "the server does not listen");
+        let ended = server.try_wait().expect("a child");
+        assert!(ended.is_none() && Instant::now() < until, "the server does not listen: {ended:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
