@@ -33,6 +33,8 @@ pub(crate) struct Load {
     /// At most so many calls a client.
     pub(crate) calls: u64,
     pub(crate) time: Duration,
+    /// Of one call.
+    pub(crate) deadline: Duration,
     /// Of a thousand requests to the bucket, so many meet a 503, and as many a reset.
     pub(crate) per_mille: u64,
     /// The first tenants have an index.
@@ -121,9 +123,11 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
         // Little memory, so that most reads go to the bucket.
         config += &format!(
             "[[tenant]]\nname = \"t{tenant}\"\ntokens = [\"sha256:{digest}\"]\nrate = 1e6\n\
-             burst = 1000000\nconcurrency = {}\nmemory_cache_mib = 2\n[[tenant.mount]]\n\
+             burst = 1000000\nconcurrency = {}\nmemory_cache_mib = 2\ndeadline_ms = {}\n\
+             [[tenant.mount]]\n\
              point = \"/\"\nlocation = '{location}'\n",
-            load.clients
+            load.clients,
+            load.deadline.as_millis()
         );
         if tenant < load.indexed {
             let mut build = Command::new(binary);
@@ -390,7 +394,7 @@ struct Connection(BufReader<TcpStream>);
 impl Connection {
     fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
         Self(BufReader::new(stream))
     }

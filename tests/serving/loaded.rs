@@ -12,6 +12,7 @@ const SHORT: Load = Load {
     calls: 12,
     // Not what ends it.
     time: Duration::from_secs(600),
+    deadline: Duration::from_secs(300),
     per_mille: 0,
     indexed: 1,
 };
