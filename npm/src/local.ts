@@ -144,7 +144,7 @@ async function launch(
         throw new R2vfsError({
           kind: 'config',
           message: 'the program `r2vfs` cannot be started',
-          hint: 'install it (`cargo install --path . --features server`), name it with the option `binary`, or give a `url`',
+          hint: 'install it (`cargo install --path .`), name it with the option `binary`, or give a `url`',
           cause: failure,
         });
       }
@@ -154,7 +154,7 @@ async function launch(
         throw new R2vfsError({
           kind: 'config',
           message: `\`r2vfs serve\` did not start${last ? `: ${last}` : ''}`,
-          hint: 'give the option `location`, or a `url`; the feature `server` must be built in',
+          hint: 'give the option `location`, or a `url`; the program must be built with its feature `server`, as it is by default',
         });
       }
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));

@@ -25,8 +25,7 @@ export const TOOLS: readonly {
       "properties": {
         "cursor": {
           "description": "From the last line of an earlier answer: goes on there, with the same arguments.",
-          "type": "string",
-          "writeOnly": true
+          "type": "string"
         },
         "format": {
           "description": "\"structured\" gives JSON instead of text.",
@@ -40,8 +39,7 @@ export const TOOLS: readonly {
           "description": "At most this many entries (default 1000).",
           "maximum": 100000,
           "minimum": 1,
-          "type": "integer",
-          "writeOnly": true
+          "type": "integer"
         },
         "path": {
           "description": "Directory to list (default /).",
@@ -139,8 +137,7 @@ export const TOOLS: readonly {
       "properties": {
         "cursor": {
           "description": "From the last line of an earlier answer: goes on there, with the same arguments.",
-          "type": "string",
-          "writeOnly": true
+          "type": "string"
         },
         "format": {
           "description": "\"structured\" gives JSON instead of text.",
@@ -154,8 +151,7 @@ export const TOOLS: readonly {
           "description": "At most this many paths (default 1000).",
           "maximum": 100000,
           "minimum": 1,
-          "type": "integer",
-          "writeOnly": true
+          "type": "integer"
         },
         "path": {
           "description": "Directory that the pattern is relative to (default /).",
@@ -213,13 +209,11 @@ export const TOOLS: readonly {
         },
         "cursor": {
           "description": "From the last line of an earlier answer: goes on there, with the same arguments.",
-          "type": "string",
-          "writeOnly": true
+          "type": "string"
         },
         "dry_run": {
           "description": "Only say what the search would cost; no file is read.",
-          "type": "boolean",
-          "writeOnly": true
+          "type": "boolean"
         },
         "format": {
           "description": "\"structured\" gives JSON instead of text.",
@@ -247,8 +241,7 @@ export const TOOLS: readonly {
           "description": "At most this many lines, or files in the other modes (default 250).",
           "maximum": 100000,
           "minimum": 1,
-          "type": "integer",
-          "writeOnly": true
+          "type": "integer"
         },
         "literal": {
           "description": "The pattern is no regex but the text itself.",
@@ -261,8 +254,7 @@ export const TOOLS: readonly {
         "offset": {
           "description": "Leaves out so many results; `cursor` is cheaper.",
           "minimum": 0,
-          "type": "integer",
-          "writeOnly": true
+          "type": "integer"
         },
         "output_mode": {
           "description": "Paths of the files that match (default), their matching lines, or how many lines match.",

@@ -19,6 +19,8 @@ after(() => rmSync(directory, { recursive: true }));
 const FILES = 200;
 /** Gets that the server has under way at once. */
 const AT_ONCE = 3;
+/** Where only time ends a call: enough for it to have begun on a busy machine. */
+const AFTER_MS = 5_000;
 const grep = { pattern: 'needle' };
 
 /** Ways to begin a grep that is told to stop once `begun` settles, and that fails when it is. */
@@ -28,7 +30,7 @@ const WAYS: Record<string, (url: string, begun: Promise<void>) => Promise<void>>
     await assert.rejects(new Client({ url }).call('grep', grep, { signal }), /enough/);
   },
   async 'a program whose time is over'(url, begun) {
-    const timeoutMs = 2_000;
+    const timeoutMs = AFTER_MS;
     const outcome = new Client({ url, timeoutMs }).call('grep', grep);
     await Promise.all([begun, assert.rejects(outcome, { kind: 'deadline' })]);
   },
@@ -53,14 +55,14 @@ const WAYS: Record<string, (url: string, begun: Promise<void>) => Promise<void>>
   },
   async 'a Worker'(url, begun) {
     await using worker = await toolsWorker(url);
-    const said = worker.ask({ name: 'grep', args: grep, abortMs: 2_000 });
+    const said = worker.ask({ name: 'grep', args: grep, abortMs: AFTER_MS });
     await begun;
     assert.match(String((await said)['thrown']), /Timeout/);
   },
 };
 
 for (const [name, way] of Object.entries(WAYS)) {
-  test(`the server stops fetching where a call is given up by ${name}`, { skip, timeout: 120_000 }, async () => {
+  test(`the server stops fetching where a call is given up by ${name}`, { skip, timeout: 300_000 }, async () => {
     const files = Array.from({ length: FILES }, (_, n) => [`${n}.md`, `hay ${n}`] as const);
     await using bucket: Bucket = await bucketOf(Object.fromEntries(files));
     const log = join(directory, `${name}.jsonl`);

@@ -6,7 +6,7 @@ import { promisify } from 'node:util';
 import { fakeServer } from './fake-server.ts';
 
 for (const name of ['ai-sdk', 'anthropic', 'flue', 'openai']) {
-  test(`the example ${name} runs without a model`, { timeout: 60_000 }, async () => {
+  test(`the example ${name} runs without a model`, { timeout: 180_000 }, async () => {
     await using fake = await fakeServer({
       '/troubleshooting/index.md': 'see below',
       '/troubleshooting/slow-down.md': 'What helps:\nRetry with exponential backoff. Wait.',

@@ -61,7 +61,7 @@ async function pidOf(options: Parameters<typeof createTools>[0]): Promise<number
   return Number.parseInt((await list!.execute({})).text);
 }
 
-test('one program serves all sandboxes of the same options, and stops', { timeout: 20_000 }, async () => {
+test('one program serves all sandboxes of the same options, and stops', { timeout: 180_000 }, async () => {
   const options = { binary: SERVES, location: './kb' };
   const [one, two, other] = await Promise.all([
     pidOf(options),
@@ -79,7 +79,7 @@ test('one program serves all sandboxes of the same options, and stops', { timeou
   await stopLocalServers();
 });
 
-test('a program that died is started again', { timeout: 20_000 }, async () => {
+test('a program that died is started again', { timeout: 180_000 }, async () => {
   const options = { binary: SERVES, location: './kb', args: ['--dies-once', join(directory, 'died')] };
   const tools = createTools(options);
   await assert.rejects(tools[0]!.execute({}), { kind: 'unavailable' });
@@ -88,11 +88,11 @@ test('a program that died is started again', { timeout: 20_000 }, async () => {
   await stopLocalServers();
 });
 
-test('the program ends with a parent that is killed, and keeps none running', { timeout: 20_000 }, async () => {
+test('the program ends with a parent that is killed, and keeps none running', { timeout: 180_000 }, async () => {
   await endsWithItsParent(SERVES, async (said) => Number.parseInt(said));
 });
 
-test('the real program does so too', { skip, timeout: 60_000 }, async () => {
+test('the real program does so too', { skip, timeout: 180_000 }, async () => {
   const pid = join(directory, 'pid');
   const real = join(directory, 'real');
   // The program itself, which has said who it is.
@@ -130,7 +130,7 @@ async function endsWithItsParent(program: string, pidOf: (said: string) => Promi
   await ended(await pidOf(its.toString()));
 }
 
-test('what does not start says why', { timeout: 20_000 }, async () => {
+test('what does not start says why', { timeout: 180_000 }, async () => {
   await assert.rejects(pidOf({ binary: join(directory, 'none') }), {
     kind: 'config',
     message: /cannot be started.*option `binary`/,

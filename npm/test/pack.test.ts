@@ -13,7 +13,7 @@ function run(program: string, args: string[], cwd: string): string {
   return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: ['ignore', 'pipe', 'inherit'] });
 }
 
-test('the package holds what is needed, and works where nothing else is installed', { timeout: 120_000 }, () => {
+test('the package holds what is needed, and works where nothing else is installed', { timeout: 300_000 }, () => {
   run(process.execPath, ['scripts/licences.mjs'], ROOT);
   // Without its scripts, which would build dist anew under the other tests.
   const packed = run('npm', ['pack', '--json', '--ignore-scripts', '--pack-destination', directory], ROOT);

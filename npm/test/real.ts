@@ -1,5 +1,5 @@
 /**
- * The real program, for tests that need it. `R2VFS_BIN` names a build with the feature `server`;
+ * The real program, for tests that need it. `R2VFS_BIN` names a build with the feature `server`, on by default;
  * without it those tests are skipped, and say so.
  */
 
@@ -35,7 +35,7 @@ function lack(): string | false {
     execFileSync(binary, ['serve', '--help'], { stdio: 'ignore' });
     return false;
   } catch {
-    return `${binary} has no command \`serve\` (build it with --features server)`;
+    return `${binary} has no command \`serve\` (build it with its default features)`;
   }
 }
 

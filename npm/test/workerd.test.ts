@@ -6,7 +6,7 @@ import { flueWorker, toolsWorker } from './worker.ts';
 
 const FILES = { '/docs/faq.md': 'question', '/docs/%2E%2E/é.md': 'odd' };
 
-test('the tools load in a Worker without Node and call the server', { timeout: 60_000 }, async () => {
+test('the tools load in a Worker without Node and call the server', { timeout: 180_000 }, async () => {
   await using fake = await fakeServer(FILES, {
     token: 's3cret',
     before: ({ args }) => (args['path'] === '/hangs' ? new Promise(() => {}) : undefined),
@@ -25,7 +25,7 @@ test('the tools load in a Worker without Node and call the server', { timeout: 6
   assert.match(String(local['text']), /no option `url`.*no program can be started here/);
 });
 
-test('the Flue sandbox works in a Worker, over a service binding', { timeout: 60_000 }, async () => {
+test('the Flue sandbox works in a Worker, over a service binding', { timeout: 180_000 }, async () => {
   await using fake = await fakeServer(FILES, { token: 's3cret' });
   await using worker = await flueWorker(fake.url, 's3cret');
   const { read, ...said } = await worker.ask({ path: '/docs/%2E%2E/é.md' });

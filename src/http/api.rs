@@ -17,7 +17,8 @@ use crate::{
     server::{Failure, Front, Tenant},
 };
 
-/// Runs the tool. The answer is the typed one unless `format` asks for text.
+/// Runs the tool. A `format` asks for what a model gets, text or JSON and of its size; without one,
+/// the answer is the whole typed one.
 pub(super) async fn call(
     Extension(tenant): Extension<Arc<Tenant>>,
     Path(name): Path<String>,
@@ -29,7 +30,7 @@ pub(super) async fn call(
     if tool.name == "grep" && stream::is_wanted(&headers) {
         return stream::grep(&tenant, arguments);
     }
-    if arguments.get("format").is_none_or(|format| format != "text") {
+    if arguments.get("format").is_none_or(Value::is_null) {
         return Ok(Json(tenant.call(Front::Http, tool, arguments).await?).into_response());
     }
     let output = tenant.call_text(Front::Http, tool, arguments, Format::Text).await?;

@@ -270,7 +270,8 @@ fn offered(tool: &Tool) -> Value {
     schema
 }
 
-/// Takes out what clients warn about or what says nothing: integer formats, nulls, defaults.
+/// Takes out what clients warn about or what says nothing: integer formats, nulls, defaults, and
+/// that an argument is only written.
 fn strip(schema: &mut Value) {
     match schema {
         Value::Object(map) => {
@@ -281,6 +282,9 @@ fn strip(schema: &mut Value) {
                 map.remove("format");
             }
             map.remove("default");
+            if map.get("writeOnly") == Some(&json!(true)) {
+                map.remove("writeOnly");
+            }
             if let Some(Value::Array(kinds)) = map.get_mut("type") {
                 kinds.retain(|kind| kind != "null");
                 if let [one] = kinds.as_slice() {
