@@ -42,6 +42,7 @@ fn main() -> ExitCode {
         lines: 160,
         calls: u64::MAX,
         time: Duration::from_secs(arguments.seconds),
+        deadline: Duration::from_secs(20),
         per_mille: arguments.per_mille,
         indexed: 2,
     };

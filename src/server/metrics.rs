@@ -108,7 +108,7 @@ impl Metrics {
             writeln!(out, "r2vfs_call_seconds_sum{{{labels}}} {}", one.seconds)?;
             writeln!(out, "r2vfs_call_seconds_count{{{labels}}} {}", one.calls)?;
         }
-        let counters: [(&str, &str, fn(&Series) -> u64); 6] = [
+        let counters: [Counter; 6] = [
             ("r2vfs_list_requests_total", "List requests sent", |s| s.cost.list_requests),
             ("r2vfs_get_requests_total", "Get requests sent", |s| s.cost.get_requests),
             ("r2vfs_fetched_bytes_total", "Bytes of objects received", |s| s.cost.bytes_fetched),
@@ -138,6 +138,9 @@ impl Metrics {
         Ok(())
     }
 }
+
+/// A name, what it counts, and where it is.
+type Counter = (&'static str, &'static str, fn(&Series) -> u64);
 
 fn header(out: &mut String, name: &str, kind: &str, help: &str) -> std::fmt::Result {
     writeln!(out, "# HELP {name} {help}.")?;

@@ -47,12 +47,10 @@ fn what_is_too_large_is_refused_before_it_is_read() {
         assert!(answer.body.len() < 8000, "{} bytes", answer.body.len());
     }
     // Long, and as good as any.
-    let started = Instant::now();
     for long in ["a".repeat(500_000), ".".repeat(5_000), "[a-z]".repeat(10_000)] {
         let answer = server.call("grep", &json!({"pattern": long, "format": "text"}));
         assert!(matches!(answer.status, 200 | 400) && answer.body.len() < 50_000, "{answer}");
     }
-    assert!(started.elapsed() < Duration::from_secs(30), "{:?}", started.elapsed());
     let glob = "{a,b}".repeat(20_000);
     server.call("glob", &json!({ "pattern": glob })).is(400);
     let header = ("X-Long", "y".repeat(100_000));

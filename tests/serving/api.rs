@@ -153,20 +153,20 @@ fn pages_of_other_origins_are_answered_where_they_are_named() {
         let answer = send(server.address, "POST", "/v1/list", &own, body.as_bytes()).is(status);
         assert_eq!(answer.headers[allow], "https://app.test", "{answer}");
     }
-    assert!(asks("https://evil.test").is(403).headers.get(allow).is_none());
+    assert!(!asks("https://evil.test").is(403).headers.contains_key(allow));
     // Served, and not for pages: the loopback's own names are no names of the configuration.
-    assert!(asks("http://localhost:1").is(405).headers.get(allow).is_none());
+    assert!(!asks("http://localhost:1").is(405).headers.contains_key(allow));
     let none = Serving::over(&kb());
     let headers = [("Origin", "http://localhost:1"), ("Access-Control-Request-Method", "POST")];
     let answer = send(none.address, "OPTIONS", "/v1/list", &headers, b"").is(405);
-    assert!(answer.headers.get(allow).is_none(), "{answer}");
+    assert!(!answer.headers.contains_key(allow), "{answer}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_under_way_may_end_when_the_server_is_told_to() {
     let store = TestServer::start().await;
-    store.store().fill((0..40).map(|n| (format!("{n}.md"), "needle\n")));
-    store.faults().delay(Duration::from_millis(100));
+    store.store().fill((0..20).map(|n| (format!("{n}.md"), "needle\n")));
+    store.faults().delay(Duration::from_millis(50));
     let words = ["-b", &store.location(""), "--concurrency", "2"];
     let mut server = Serving::with(&words, None, &store.env());
     let address = server.address;
@@ -179,7 +179,7 @@ async fn a_call_under_way_may_end_when_the_server_is_told_to() {
     }
     server.signal("-TERM");
     let answer = call.join().expect("an answer").is(200).json();
-    assert_eq!(answer["files"].as_array().map(Vec::len), Some(40), "{answer}");
+    assert_eq!(answer["files"].as_array().map(Vec::len), Some(20), "{answer}");
     assert_eq!(answer["envelope"]["complete"], true, "{answer}");
     assert_eq!(server.wait(), Some(0));
     assert!(std::net::TcpStream::connect_timeout(&address, Duration::from_secs(1)).is_err());

@@ -33,6 +33,8 @@ pub(crate) struct Load {
     /// At most so many calls a client.
     pub(crate) calls: u64,
     pub(crate) time: Duration,
+    /// Of one call.
+    pub(crate) deadline: Duration,
     /// Of a thousand requests to the bucket, so many meet a 503, and as many a reset.
     pub(crate) per_mille: u64,
     /// The first tenants have an index.
@@ -121,9 +123,11 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
         // Little memory, so that most reads go to the bucket.
         config += &format!(
             "[[tenant]]\nname = \"t{tenant}\"\ntokens = [\"sha256:{digest}\"]\nrate = 1e6\n\
-             burst = 1000000\nconcurrency = {}\nmemory_cache_mib = 2\n[[tenant.mount]]\n\
+             burst = 1000000\nconcurrency = {}\nmemory_cache_mib = 2\ndeadline_ms = {}\n\
+             [[tenant.mount]]\n\
              point = \"/\"\nlocation = '{location}'\n",
-            load.clients
+            load.clients,
+            load.deadline.as_millis()
         );
         if tenant < load.indexed {
             let mut build = Command::new(binary);
@@ -133,7 +137,8 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
         }
     }
     fs::write(home.join("load.toml"), config).expect("a file");
-    let (mut server, address) = start(binary, home, &store);
+    let mut server = start(binary, home, &store);
+    let address = address(&mut server, home);
     store.reset();
     if load.per_mille > 0 {
         store.faults().add(Rule::all(Fault::slow_down()).per_mille(load.per_mille));
@@ -179,21 +184,23 @@ pub(crate) fn run(load: Load, binary: &Path, home: &Path) -> Figures {
     figures
 }
 
-fn start(binary: &Path, home: &Path, store: &TestServer) -> (Child, SocketAddr) {
+fn start(binary: &Path, home: &Path, store: &TestServer) -> Child {
     let mut command = Command::new(binary);
     command.args(["serve", "--config", "load.toml", "--listen", "127.0.0.1:0"]);
     command.args(["--port-file", "url", "--exit-with-stdin"]);
     command.env_clear().env("HOME", home).current_dir(home).envs(store.env());
-    let file = home.join("url");
-    drop(fs::remove_file(&file));
-    let child = command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts");
+    command.stdin(Stdio::piped()).stderr(Stdio::null()).spawn().expect("it starts")
+}
+
+fn address(server: &mut Child, home: &Path) -> SocketAddr {
     let until = Instant::now() + Duration::from_secs(60);
     loop {
-        if let Ok(url) = fs::read_to_string(&file) {
+        if let Ok(url) = fs::read_to_string(home.join("url")) {
             let address = url.trim().strip_prefix("http://").and_then(|text| text.parse().ok());
-            return (child, address.expect("an address"));
+            return address.expect("an address");
         }
-        assert!(Instant::now() < until, "the server does not listen");
+        let ended = server.try_wait().expect("a child");
+        assert!(ended.is_none() && Instant::now() < until, "the server does not listen: {ended:?}");
         std::thread::sleep(Duration::from_millis(10));
     }
 }
@@ -387,7 +394,7 @@ struct Connection(BufReader<TcpStream>);
 impl Connection {
     fn new(address: SocketAddr) -> Self {
         let stream = TcpStream::connect(address).expect("the server listens");
-        stream.set_read_timeout(Some(Duration::from_secs(60))).expect("a timeout");
+        stream.set_read_timeout(Some(Duration::from_secs(300))).expect("a timeout");
         stream.set_nodelay(true).expect("an option");
         Self(BufReader::new(stream))
     }

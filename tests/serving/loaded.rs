@@ -12,6 +12,7 @@ const SHORT: Load = Load {
     calls: 12,
     // Not what ends it.
     time: Duration::from_secs(600),
+    deadline: Duration::from_secs(300),
     per_mille: 0,
     indexed: 1,
 };
@@ -36,5 +37,5 @@ fn a_bucket_that_fails_makes_no_answer_wrong() {
     let known = told("forbidden") + told("unavailable") + told("deadline");
     assert_eq!(figures.errors.values().sum::<u64>(), known, "{:?}", figures.errors);
     assert!(figures.partial > 0 && told("forbidden") > 0, "{figures:?}");
-    assert!(figures.bucket.1 > 50, "{:?} requests met a fault", figures.bucket);
+    assert!(figures.bucket.1 > 15, "{:?} requests met a fault", figures.bucket);
 }

@@ -95,7 +95,7 @@ pub(super) fn new_token() -> (String, String) {
 #[track_caller]
 fn is_own(at: usize, answer: &Answer, asked: &str) {
     let text = format!("{answer}");
-    for other in 0..PREFIXES.len() {
+    for (other, prefix) in PREFIXES.iter().enumerate() {
         if marks(other) == marks(at) {
             continue;
         }
@@ -106,7 +106,7 @@ fn is_own(at: usize, answer: &Answer, asked: &str) {
             );
         }
         let own = PREFIXES[at].trim_end_matches('/');
-        let root = PREFIXES[other].trim_end_matches('/');
+        let root = prefix.trim_end_matches('/');
         assert!(
             own.contains(root) || asked.contains(root) || !text.contains(&format!("{root}/")),
             "tenant {at} saw the prefix of {other} with {asked}\n{answer}"
@@ -134,9 +134,9 @@ async fn no_tool_shows_a_byte_of_another_tenant() {
             ("search", json!({"query": "needle of the well", "limit": 50})),
             ("search", json!({"query": "zqc0zq zqc2zq zqc3zq zqc4zq"})),
         ];
-        for other in 0..PREFIXES.len() {
+        for (other, prefix) in PREFIXES.iter().enumerate() {
             let [foreign, _] = marks(other);
-            let root = PREFIXES[other].trim_end_matches('/');
+            let root = prefix.trim_end_matches('/');
             for path in [
                 format!("/{foreign}.md"),
                 format!("/../{root}/{foreign}.md"),
@@ -169,9 +169,9 @@ async fn no_tool_shows_a_byte_of_another_tenant() {
         let own = world.object(at, &format!("/v1/object/{name}.md")).is(200);
         assert!(own.text().contains(&content), "{own}");
         is_own(at, &world.mcp(at, "resources/list", &json!({})), "");
-        for other in 0..PREFIXES.len() {
+        for (other, prefix) in PREFIXES.iter().enumerate() {
             let [foreign, _] = marks(other);
-            let root = PREFIXES[other].trim_end_matches('/').replace('%', "%25");
+            let root = prefix.trim_end_matches('/').replace('%', "%25");
             for target in [
                 format!("/v1/object/{foreign}.md"),
                 format!("/v1/object/../{root}/{foreign}.md"),
