@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use r2vfs::{
     error::Kind,
-    sandbox::{CursorKey, SandboxOptions},
-    vfs::{Freshness, Mount},
+    sandbox::{CallOptions, CursorKey, MAX_CHARS, SandboxOptions},
+    vfs::{Budget, Freshness, Mount},
 };
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ async fn cursors_are_for_their_query_tenant_and_mounts_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_cursor_of_an_older_listing_says_so() {
+async fn the_last_page_says_once_that_the_bucket_was_listed_again() {
     let server = TestServer::start().await;
     server.store().fill((0..10).map(|i| (format!("{i}.md"), "needle\n")));
     let kept = Freshness::Bounded(Duration::from_secs(3600));
@@ -75,14 +75,51 @@ async fn a_cursor_of_an_older_listing_says_so() {
         let sandbox = options(&server, SandboxOptions { freshness, ..Default::default() });
         // Listed to its end, so that the listing can be kept.
         sandbox.call("glob", json!({"pattern": "**"})).await.expect("all");
-        let args = json!({"pattern": "needle", "limit": 2});
-        let first = say(&sandbox, "grep", args.clone()).await;
-        assert!(!first.text().contains("listed again"));
-        tokio::time::sleep(Duration::from_millis(5)).await;
-        let mut args = args;
-        args["cursor"] = first.envelope.cursor.expect("there is more").into();
-        let second = say(&sandbox, "grep", args).await;
-        assert_eq!(second.text().contains("listed again"), stale, "{}", second.text());
+        for (tool, first) in [
+            ("grep", json!({"pattern": "needle", "limit": 4})),
+            ("glob", json!({"pattern": "**", "limit": 4})),
+            ("list", json!({"recursive": true, "limit": 4})),
+        ] {
+            let mut args = first.clone();
+            let mut told = Vec::new();
+            loop {
+                let page = say(&sandbox, tool, args.clone()).await;
+                told.push(page.text().contains("listed again"));
+                let Some(cursor) = page.envelope.cursor else { break };
+                args["cursor"] = cursor.into();
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+            assert_eq!(told, [false, false, stale], "{tool}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_gets_nowhere_gives_no_cursor_and_says_what_to_do() {
+    let server = TestServer::start().await;
+    server.store().fill((0..1500).map(|i| (format!("{i:04}.md"), "needle\n")));
+    let sandbox = served(&server);
+    let generous = CallOptions { chars: MAX_CHARS, ..CallOptions::default() };
+    let one = Budget { requests: Some(1), ..Budget::default() };
+    let tight = CallOptions { budget: one, ..generous.clone() };
+    for (tool, first) in [
+        ("glob", json!({"pattern": "**", "limit": 1000})),
+        ("list", json!({"recursive": true, "limit": 1000})),
+        ("grep", json!({"pattern": "needle", "limit": 1000})),
+    ] {
+        let page = sandbox.call(tool, first.clone()).await.expect("a page");
+        let mut args = first;
+        args["cursor"] = page["envelope"]["cursor"].clone();
+        // A page lists again from the start: one request ends before the place is come to.
+        let stuck = sandbox.call_text(tool, args.clone(), &tight).await;
+        let text = stuck.text();
+        assert_eq!((stuck.results, &stuck.envelope.cursor), (0, &None), "{tool}: {text}");
+        assert!(text.contains("the budget of 1 requests is spent"), "{tool}: {text}");
+        assert!(text.contains("stopped before the first result of this page"), "{tool}: {text}");
+        assert!(!text.contains("go on with"), "{tool}: {text}");
+        // Who allows more goes on from the same place.
+        let next = sandbox.call_text(tool, args, &generous).await;
+        assert!(next.results > 0 && next.envelope.complete, "{tool}: {}", next.text());
     }
 }
 
