@@ -25,6 +25,10 @@ const LAST_LINE: usize = 2_000;
 /// each of which may be escaped: 4,120 letters.
 const SHARE: usize = 8;
 
+/// The most bytes of text and paths that the results of one answer may hold, beside the last of
+/// them: also where nobody asked for room, an answer must not fill memory.
+pub(super) const MAX_TEXT: usize = 8 << 20;
+
 /// Bytes after which a line of a grep is cut where the answer must fit a context.
 pub(super) const LINE: usize = 500;
 
@@ -70,6 +74,11 @@ impl Room {
                 serde_json::to_string(result).map_or(0, |json| json.chars().count() + 1)
             }
         }
+    }
+
+    /// What an answer lacks that holds [`MAX_TEXT`].
+    pub(super) fn text_words() -> String {
+        format!("the limit of {MAX_TEXT} bytes in one answer is reached")
     }
 
     /// Characters of a whole answer. What was asked for by name may take more than what was only

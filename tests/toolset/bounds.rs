@@ -174,3 +174,30 @@ async fn the_call_that_goes_on_shows_what_could_not_be_seen() {
     let next = say(&sandbox, "list", call).await;
     assert!(next.text().contains("/1.md") && !next.is_error(), "{}", next.text());
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lists_and_globs_have_a_bound_in_bytes_too() {
+    let server = TestServer::start().await;
+    let dir = "n".repeat(200);
+    let name = |i: usize| format!("{dir}/{dir}/{dir}/{dir}/{i:05}{}.md", "m".repeat(150));
+    server.store().fill((0..10_000).map(|i| (name(i), "x")));
+    let sandbox = served(&server);
+    for (tool, arguments, all) in [
+        ("glob", json!({"pattern": "**", "limit": 100_000}), 10_000),
+        ("list", json!({"recursive": true, "limit": 100_000}), 10_004),
+    ] {
+        let results = |answer: &Value| {
+            let results = answer["paths"].as_array().or(answer["entries"].as_array());
+            results.expect("results").len()
+        };
+        let first = sandbox.call(tool, arguments.clone()).await.expect("a page");
+        assert!(first.to_string().len() < 10 << 20, "{tool}: {}", first.to_string().len());
+        let why = first["envelope"]["incomplete"][0]["detail"].as_str().expect("it is cut");
+        assert!(why.contains("bytes in one answer"), "{tool}: {why}");
+        let mut rest = arguments;
+        rest["cursor"] = first["envelope"]["cursor"].clone();
+        let rest = sandbox.call(tool, rest).await.expect("the rest");
+        assert_eq!(results(&first) + results(&rest), all, "{tool}");
+        assert_eq!(rest["envelope"]["complete"], json!(true), "{tool}");
+    }
+}
