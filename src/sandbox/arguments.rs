@@ -10,7 +10,7 @@ use serde_json::{Map, Value};
 use super::tools::{Format, TOOLS, Tool};
 use crate::{
     error::{Error, Kind, Result},
-    tree::path::visible,
+    tree::path::{is_visible, visible},
 };
 
 /// Arguments that a call may have: more is another input given by mistake.
@@ -33,6 +33,8 @@ const NO_LIMIT: u64 = 100_000;
 pub(super) struct Given {
     pub(super) tool: &'static Tool,
     pub(super) arguments: Map<String, Value>,
+    /// The paths as they were written, where [`unshown`] reads another name in them.
+    pub(super) literal: Option<Value>,
     /// How the answer is wanted, where the call says so.
     pub(super) format: Option<Format>,
 }
@@ -90,7 +92,19 @@ impl Given {
             None => None,
             Some(format) => serde_json::from_value(format).ok(),
         };
-        Ok(Self { tool, arguments, format })
+        let literal = match arguments.get_mut("path") {
+            None => None,
+            Some(path) => unshown_paths(path).map(|meant| std::mem::replace(path, meant)),
+        };
+        Ok(Self { tool, arguments, literal, format })
+    }
+
+    /// The same call with its paths as they were written: a name may hold what looks like a
+    /// character made visible.
+    pub(super) fn literally(&self) -> Option<Self> {
+        let mut again = self.clone();
+        again.arguments.insert("path".to_owned(), again.literal.take()?);
+        Some(again)
     }
 
     /// The arguments as the tool's own type.
@@ -103,6 +117,46 @@ impl Given {
                 .because(error)
                 .hint(takes(self.tool))
         })
+    }
+}
+
+/// The path that was shown as `shown`, where [`visible`] changed it: names are shown with
+/// `\u{202e}` for what could not be seen, and come back so. A name that holds these eight
+/// characters themselves is shown in the same way, so where the path names nothing, `shown` may.
+pub fn unshown(shown: &str) -> Option<String> {
+    let mut path = String::with_capacity(shown.len());
+    let mut rest = shown;
+    while let Some((before, behind)) = rest.split_once("\\u{") {
+        path.push_str(before);
+        let hidden = behind.split_once('}').and_then(|(digits, behind)| {
+            let character = char::from_u32(u32::from_str_radix(digits, 16).ok()?)?;
+            (!is_visible(character)).then_some((character, behind))
+        });
+        match hidden {
+            Some((character, behind)) => {
+                path.push(character);
+                rest = behind;
+            }
+            None => {
+                path.push_str("\\u{");
+                rest = behind;
+            }
+        }
+    }
+    path.push_str(rest);
+    (path != shown).then_some(path)
+}
+
+/// The same for an argument: one path, or a list of them.
+fn unshown_paths(written: &Value) -> Option<Value> {
+    match written {
+        Value::String(path) => unshown(path).map(Value::from),
+        Value::Array(paths) => {
+            let meant = |path: &Value| unshown_paths(path).unwrap_or_else(|| path.clone());
+            let all: Vec<Value> = paths.iter().map(meant).collect();
+            (all != *paths).then_some(Value::Array(all))
+        }
+        _ => None,
     }
 }
 
@@ -176,7 +230,14 @@ fn checked(tool: &Tool, name: &str, written: &str, value: Value) -> Result<Value
     };
     if !fits {
         let found = described(&value);
-        return Err(wrong(tool, format!("`{}` must be {expected}, not {found}", clipped(written))));
+        let example = match expected {
+            "a string" => r#""text""#,
+            "true or false" => "true",
+            _ if is_list => r#"["one", "another"]"#,
+            _ => "10",
+        };
+        return Err(wrong(tool, format!("`{}` must be {expected}, not {found}", clipped(written)))
+            .hint(format!("write it as in {{\"{name}\": {example}}}")));
     }
     let strings = match &value {
         Value::Array(items) => items.as_slice(),
@@ -202,7 +263,7 @@ fn checked(tool: &Tool, name: &str, written: &str, value: Value) -> Result<Value
                 .filter(|near| strsim::jaro_winkler(text, near) > 0.8);
             return Err(match near {
                 Some(near) => error.hint(format!("did you mean \"{near}\"?")),
-                None => error,
+                None => error.hint(format!("give one of them, or leave `{name}` out")),
             });
         }
     }
@@ -327,7 +388,7 @@ mod tests {
             "list",
             json!({"limit": "10"}),
             "list: `limit` must be a whole number from 0 up, not the string \"10\"",
-            "",
+            "write it as in {\"limit\": 10}",
         );
         fails(
             "list",
@@ -345,7 +406,7 @@ mod tests {
             "grep",
             json!({"pattern": ["a", 1]}),
             "grep: `pattern` must be a string or a list of strings, not a list",
-            "",
+            "write it as in {\"pattern\": [\"one\", ",
         );
         fails(
             "stat",
@@ -362,6 +423,20 @@ mod tests {
         fails("list", json!(["/"]), "list: the arguments are a list of strings", "give one JSON");
         fails("grap", json!({}), "there is no tool \"grap\"", "did you mean grep?");
         fails("read_file", json!({}), "there is no tool \"read_file\"", "did you mean read?");
+    }
+
+    #[test]
+    fn what_was_shown_is_read_again() {
+        let of = |path| unshown(path).unwrap_or_else(|| "the same".to_owned());
+        assert_eq!(of("/a\\u{202e}b\\u{1}"), "/a\u{202e}b\u{1}");
+        assert_eq!(of("/plain"), "the same");
+        // Nobody shows these so.
+        assert_eq!(of("/\\u{61}\\u{zz}\\u{\\u{110000}"), "the same");
+        let several = json!({"pattern": "x", "path": ["/a", "/\\u{200b}"]});
+        let given = Given::read("grep", several.clone()).expect("it is good");
+        assert_eq!(given.arguments["path"], json!(["/a", "/\u{200b}"]));
+        assert_eq!(Value::Object(given.literally().expect("it differs").arguments), several);
+        assert!(Given::read("stat", json!({"path": "/a"})).expect("it is good").literal.is_none());
     }
 
     #[test]

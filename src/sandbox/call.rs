@@ -3,7 +3,7 @@
 use std::{borrow::Cow, sync::Arc};
 
 use serde::Serialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use super::{
     Answer, Bill, DEFAULT_CHARS, Envelope, GlobResult, GrepResult, ListArgs, ListResult, MAX_CHARS,
@@ -238,12 +238,8 @@ impl VirtualSandbox {
     /// Runs a tool whose arguments are read.
     async fn answer(&self, given: &Given) -> Result<AnyAnswer> {
         match self.dispatch(given).await {
-            // Names are shown with `\u{202e}` for what could not be seen, and come back so.
-            Err(error) if error.kind() == Kind::NotFound => match unshown(&given.arguments) {
-                Some(arguments) => {
-                    let again = Given { arguments, ..given.clone() };
-                    self.dispatch(&again).await.map_err(|_| error)
-                }
+            Err(error) if error.kind() == Kind::NotFound => match given.literally() {
+                Some(again) => self.dispatch(&again).await.map_err(|_| error),
                 None => Err(error),
             },
             done => done,
@@ -287,23 +283,6 @@ fn fitted(mut answer: Value, most: usize) -> Value {
         }
     }
     answer
-}
-
-/// The arguments with the path as it was before [`visible`](crate::tree::path::visible) showed it.
-fn unshown(arguments: &Map<String, Value>) -> Option<Map<String, Value>> {
-    let shown = arguments.get("path")?.as_str()?;
-    let mut path = String::with_capacity(shown.len());
-    let mut rest = shown;
-    while let Some((before, behind)) = rest.split_once("\\u{") {
-        path.push_str(before);
-        let (digits, behind) = behind.split_once('}')?;
-        path.push(char::from_u32(u32::from_str_radix(digits, 16).ok()?)?);
-        rest = behind;
-    }
-    path.push_str(rest);
-    let mut arguments = arguments.clone();
-    (path != shown).then(|| arguments.insert("path".to_owned(), path.into()))?;
-    Some(arguments)
 }
 
 fn to_json<T: Serialize>(answer: T) -> Result<Value> {

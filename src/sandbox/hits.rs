@@ -51,6 +51,9 @@ pub enum HitEvent {
         reason: SkipReason,
         /// In words.
         message: String,
+        /// What to do next: for a path that names nothing, the nearest names.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        hint: Option<String>,
     },
 }
 
@@ -136,11 +139,11 @@ impl HitStream {
                     }
                 }
                 Some(ScanEvent::Failed { path, reason, error }) => {
-                    let message = error.message().to_owned();
                     self.ready.push_back(HitEvent::Failed {
                         path: path.to_string(),
                         reason,
-                        message,
+                        message: error.message().to_owned(),
+                        hint: error.advice().map(str::to_owned),
                     });
                 }
             }

@@ -35,6 +35,7 @@ use std::{sync::Arc, time::Duration};
 pub use answer::{
     Answer, Envelope, Incomplete, IndexUse, NAMED_SKIPS, Reason, SkipReason, Skipped, utc,
 };
+pub use arguments::unshown;
 pub use board::ScanEvent;
 pub use call::{Body, CallOptions, ToolOutput, error_json};
 pub use estimate::Estimate;
