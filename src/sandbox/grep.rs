@@ -284,7 +284,8 @@ impl GrepArgs {
     pub(super) fn request(&self) -> Result<ScanRequest> {
         let patterns = self.pattern.clone().into_vec();
         if patterns.is_empty() {
-            return Err(Error::new(Kind::InvalidArgument, "there is no pattern"));
+            return Err(Error::new(Kind::InvalidArgument, "there is no pattern")
+                .hint("give a regex, or with `literal` a text, that the lines hold"));
         }
         // What is out of bounds is wrong also where it would not count.
         let context = |one: Option<u64>| match one.unwrap_or(0) {

@@ -100,7 +100,8 @@ impl VirtualSandbox {
     pub async fn read(&self, args: ReadArgs) -> Result<Answer<ReadResult>> {
         let tail = args.tail.is_some();
         if tail && (args.offset.is_some() || args.limit.is_some()) {
-            return Err(Error::new(Kind::InvalidArgument, "tail goes without offset and limit"));
+            return Err(Error::new(Kind::InvalidArgument, "tail goes without offset and limit")
+                .hint("give tail alone for the end, or offset and limit for a part"));
         }
         let request = WindowRequest {
             offset: args.offset.unwrap_or(1),
