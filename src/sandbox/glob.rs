@@ -127,7 +127,7 @@ impl VirtualSandbox {
             None => None,
         };
         let options = GlobOptions { patterns, case_insensitive: args.case_insensitive, base };
-        let globs = options.build()?;
+        let globs = self.apart(move || options.build()).await?;
         let heads = globs.heads();
         let scopes = heads.iter().flat_map(|head| self.vfs.scopes_of_head(head));
         let scopes = scopes.filter_map(|scope| match start {

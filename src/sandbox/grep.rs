@@ -233,7 +233,7 @@ impl VirtualSandbox {
         let paths: HashSet<String> = request.paths.iter().cloned().collect();
         let patterns = request.pattern.patterns.clone();
         request.start = page.from.as_ref().map(|from| from.path.clone());
-        let scan = self.scan(request, hits);
+        let scan = Box::pin(self.scan_apart(request, hits)).await;
         let mut scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
         let mut collector = Collector {
             mode,

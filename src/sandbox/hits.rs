@@ -11,8 +11,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::{
-    Envelope, GrepArgs, HitLine, OutputMode, Reason, Scan, ScanEvent, SkipReason, VirtualSandbox,
-    advice, arguments::Given, least, session::Share,
+    Envelope, GrepArgs, HitLine, OutputMode, Reason, Scan, ScanEvent, ScanRequest, SkipReason,
+    VirtualSandbox, advice, arguments::Given, least, session::Share,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -76,11 +76,33 @@ impl std::fmt::Debug for HitStream {
 
 impl VirtualSandbox {
     /// Starts a grep with the arguments of the tool. `limit` bounds the matches, and there is
-    /// none by default; an answer that is not held has no cursor and no offset.
+    /// none by default; an answer that is not held has no cursor and no offset. Compiles the
+    /// patterns at once, in the caller.
     ///
     /// # Errors
     /// As the tool; a path that names nothing is an event.
     pub fn hits(&self, arguments: Value) -> Result<HitStream> {
+        let asked = self.asked(arguments)?;
+        let patterns = asked.request.pattern.patterns.clone();
+        let scan = self.scan(asked.request, asked.hits);
+        let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
+        Ok(HitStream::new(scan, asked.mode, asked.left, asked.share))
+    }
+
+    /// As [`Self::hits`], but compiles where blocking is allowed: for servers, where other calls
+    /// wait for the thread.
+    ///
+    /// # Errors
+    /// As [`Self::hits`].
+    pub async fn start_hits(&self, arguments: Value) -> Result<HitStream> {
+        let asked = self.asked(arguments)?;
+        let patterns = asked.request.pattern.patterns.clone();
+        let scan = Box::pin(self.scan_apart(asked.request, asked.hits)).await;
+        let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
+        Ok(HitStream::new(scan, asked.mode, asked.left, asked.share))
+    }
+
+    fn asked(&self, arguments: Value) -> Result<Asked> {
         let given = Given::read("grep", arguments)?;
         let args: GrepArgs = given.typed()?;
         if args.cursor.is_some() || args.offset.is_some() || args.dry_run {
@@ -102,22 +124,31 @@ impl VirtualSandbox {
         let share = self.session.as_ref();
         let share = share.map(|session| session.begin(self.results, 0)).transpose()?;
         let allowed = least(self.results, share.as_ref().and_then(|share| share.results));
-        let request = args.request()?;
-        let patterns = request.pattern.patterns.clone();
-        let scan = self.scan(request, hits);
-        let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
-        Ok(HitStream {
-            scan,
-            mode: args.output_mode,
-            left: least(args.limit, allowed),
-            ready: VecDeque::new(),
-            over: false,
-            share: share.map(|share| (share, 0)),
-        })
+        let (request, left) = (args.request()?, least(args.limit, allowed));
+        Ok(Asked { request, hits, mode: args.output_mode, left, share })
     }
 }
 
+/// What the arguments of a stream come to.
+struct Asked {
+    request: ScanRequest,
+    hits: Hits,
+    mode: OutputMode,
+    left: Option<u64>,
+    share: Option<Share>,
+}
+
 impl HitStream {
+    fn new(
+        scan: Scan<Vec<Hit>>,
+        mode: OutputMode,
+        left: Option<u64>,
+        share: Option<Share>,
+    ) -> Self {
+        let share = share.map(|share| (share, 0));
+        Self { scan, mode, left, ready: VecDeque::new(), over: false, share }
+    }
+
     /// The next event, or `None` at the end or the limit.
     pub async fn next(&mut self) -> Option<HitEvent> {
         loop {

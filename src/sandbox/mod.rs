@@ -58,8 +58,8 @@ pub use tools::{Annotations, Format, INSTRUCTIONS, TOOLS, Tool};
 use self::{room::Room, seal::Seal};
 use crate::{
     cache::{Cache, CacheOptions},
-    error::Result,
-    platform::Platform,
+    error::{Error, Kind, Result},
+    platform::{MaybeSend, Platform},
     search::Report,
     vfs::{Budget, Freshness, IndexOptions, Mount, Op, Vfs},
 };
@@ -83,6 +83,9 @@ pub struct SandboxOptions {
     pub budget: Budget,
     /// The most results that one call may give, whatever it asks for.
     pub results: Option<u64>,
+    /// The most bytes of all patterns of one grep, below the bounds of the pattern itself: a server
+    /// that compiles for many wants a lower one.
+    pub pattern_bytes: Option<usize>,
     /// Whom it serves: no cursor of one tenant is taken by another.
     pub tenant: String,
     /// What cursors are signed with; a server hands in a secret.
@@ -101,6 +104,7 @@ impl Default for SandboxOptions {
             scan_bytes: 64 << 20,
             budget: Budget { time: Some(DEADLINE), ..Budget::default() },
             results: None,
+            pattern_bytes: None,
             tenant: String::new(),
             cursor_key: CursorKey::default(),
         }
@@ -114,6 +118,7 @@ pub struct VirtualSandbox {
     scan_bytes: u64,
     budget: Budget,
     results: Option<u64>,
+    pattern_bytes: Option<usize>,
     seal: Seal,
     /// Where one call must fit a context, and pay for what fails.
     room: Option<Room>,
@@ -138,6 +143,7 @@ pub fn get_virtual_sandbox(
         scan_bytes: options.scan_bytes,
         budget: options.budget,
         results: options.results,
+        pattern_bytes: options.pattern_bytes,
         seal,
         room: None,
         bill: None,
@@ -167,14 +173,52 @@ impl VirtualSandbox {
         Self { budget: self.within(budget), ..self.clone() }
     }
 
-    /// Starts a grep whose results `report` forms, in path order.
+    /// Starts a grep whose results `report` forms, in path order. Compiles its patterns at once, in
+    /// the caller: a server takes [`Self::start_hits`].
     ///
     /// # Errors
     /// [`Kind::InvalidPattern`] or [`Kind::InvalidArgument`]; paths that name nothing are
     /// events of the scan.
     pub fn scan<R: Report>(&self, request: ScanRequest, report: R) -> Result<Scan<R::Chunk>> {
+        self.accepts(&request)?;
+        // The time of the operation is that of compiling too.
         let op = self.op(request.budget);
-        scan::start(&self.vfs, op, request, report, self.scan_bytes)
+        Ok(scan::start(&self.vfs, op, request.compile()?, report, self.scan_bytes))
+    }
+
+    /// As [`Self::scan`], but compiles where blocking is allowed.
+    async fn scan_apart<R: Report>(
+        &self,
+        request: ScanRequest,
+        report: R,
+    ) -> Result<Scan<R::Chunk>> {
+        self.accepts(&request)?;
+        let op = self.op(request.budget);
+        let ready = self.apart(move || request.compile()).await?;
+        Ok(scan::start(&self.vfs, op, ready, report, self.scan_bytes))
+    }
+
+    /// Does `work` that may take long where blocking is allowed.
+    async fn apart<T: MaybeSend + 'static>(
+        &self,
+        work: impl FnOnce() -> Result<T> + MaybeSend + 'static,
+    ) -> Result<T> {
+        let done = self.vfs.platform().blocking(work).await;
+        done.unwrap_or_else(|| {
+            Err(Error::new(Kind::Cancelled, "the call was stopped").hint("call again"))
+        })
+    }
+
+    fn accepts(&self, request: &ScanRequest) -> Result<()> {
+        let bytes: usize = request.pattern.patterns.iter().map(String::len).sum();
+        match self.pattern_bytes.filter(|most| bytes > *most) {
+            None => Ok(()),
+            Some(most) => Err(Error::new(
+                Kind::InvalidPattern,
+                format!("the patterns have {bytes} bytes, more than the {most} that are taken"),
+            )
+            .hint("search for fewer words at once")),
+        }
     }
 
     /// The smaller of what the caller and the sandbox allow.

@@ -113,7 +113,8 @@ impl VirtualSandbox {
     /// # Errors
     /// As [`Self::search`].
     pub async fn ranking(&self, paths: &[String], globs: Vec<String>) -> Result<Ranking> {
-        let selection = SelectionOptions { globs, ..SelectionOptions::default() }.build()?;
+        let selection = SelectionOptions { globs, ..SelectionOptions::default() };
+        let selection = self.apart(move || selection.build()).await?;
         let op = self.op(Budget::default());
         let mut ranking = Ranking {
             vfs: self.vfs.clone(),

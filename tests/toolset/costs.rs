@@ -1,13 +1,19 @@
 //! What a call may cost, and what it says that it will.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::{Duration, Instant},
+};
 
 use r2vfs::{
     error::Kind,
-    sandbox::{CallOptions, Reason, SandboxOptions, Session, SessionLimits},
+    sandbox::{CallOptions, HitEvent, Reason, SandboxOptions, Session, SessionLimits},
     vfs::Budget,
 };
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{articles, options};
 use crate::support::{Stored, TestServer, kit::served};
@@ -117,4 +123,61 @@ async fn a_call_has_a_deadline_unless_one_is_taken_away() {
     let longer = Budget { time: Some(Duration::from_secs(60)), ..Budget::default() };
     let answer = late.bounded(longer).call("grep", json!({"pattern": "needle"})).await;
     assert_eq!(answer.expect("as before")["envelope"]["complete"], json!(false));
+}
+
+/// A pattern that takes long to compile.
+fn heavy() -> Value {
+    let words: Vec<String> = (0..3000).map(|n| format!("w{:05}ä", n * 7919 % 99_991)).collect();
+    json!({"pattern": words.join("|"), "-i": true})
+}
+
+#[tokio::test]
+async fn compiling_a_pattern_keeps_no_other_call_waiting() {
+    let server = TestServer::start().await;
+    server.store().put("a.md", "w07919ä\n");
+    let sandbox = served(&server);
+    // This runtime has one thread: whoever compiles on it stops the clock beside it.
+    let ticking = async {
+        let mut longest = Duration::ZERO;
+        loop {
+            let before = Instant::now();
+            tokio::time::sleep(Duration::from_millis(1)).await;
+            longest = longest.max(before.elapsed());
+            if STOP.load(Ordering::Relaxed) {
+                return longest;
+            }
+        }
+    };
+    static STOP: AtomicBool = AtomicBool::new(false);
+    let calling = async {
+        let began = Instant::now();
+        let answer = sandbox.call("grep", heavy()).await.expect("an answer");
+        assert_eq!(answer["files"][0]["path"], json!("/a.md"));
+        let mut stream = sandbox.start_hits(heavy()).await.expect("a stream");
+        assert!(matches!(stream.next().await, Some(HitEvent::File { .. })));
+        STOP.store(true, Ordering::Relaxed);
+        began.elapsed()
+    };
+    let (longest, whole) = tokio::join!(ticking, calling);
+    assert!(longest < whole / 4, "{longest:?} of {whole:?} without a turn");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_sandbox_may_take_shorter_patterns_only() {
+    let server = TestServer::start().await;
+    server.store().put("a.md", "needle\n");
+    let pattern_bytes = Some(100);
+    let sandbox = options(&server, SandboxOptions { pattern_bytes, ..Default::default() });
+    sandbox.call("grep", json!({"pattern": "needle"})).await.expect("it is short");
+    let several = json!({"pattern": ["x".repeat(60), "y".repeat(60)]});
+    for refused in [
+        sandbox.call("grep", several.clone()).await.expect_err("too long"),
+        sandbox.hits(several.clone()).expect_err("too long"),
+        sandbox.start_hits(several).await.expect_err("too long"),
+    ] {
+        assert_eq!(refused.kind(), Kind::InvalidPattern);
+        let message = refused.message();
+        assert!(message.contains("120 bytes, more than the 100 that are taken"), "{message}");
+        assert!(refused.advice().is_some());
+    }
 }

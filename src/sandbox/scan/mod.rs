@@ -24,7 +24,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     platform::Task,
-    search::{PatternOptions, Report, SearchOptions, SelectionOptions},
+    search::{Pattern, PatternOptions, Report, SearchOptions, Selection, SelectionOptions},
     vfs::{Budget, Op, Vfs},
 };
 
@@ -91,20 +91,38 @@ pub struct NotRead {
     pub bytes: u64,
 }
 
+/// A request whose patterns are compiled. That takes seconds for the largest, and is not for a
+/// thread that other calls wait for.
+#[derive(Debug)]
+pub(super) struct Ready {
+    request: ScanRequest,
+    pattern: Arc<Pattern>,
+    selection: Selection,
+}
+
+impl ScanRequest {
+    /// # Errors
+    /// [`Kind::InvalidPattern`] or [`Kind::InvalidArgument`].
+    pub(super) fn compile(self) -> Result<Ready> {
+        let pattern = Arc::new(self.pattern.compile()?);
+        let selection = self.selection.build()?;
+        // Built once here so that bad options fail before anything is sent.
+        self.search.searcher()?;
+        Ok(Ready { request: self, pattern, selection })
+    }
+}
+
 /// Starts a grep over `vfs`, as `op`, whose objects in memory, with their search buffers, take at most
 /// `bytes`.
 pub(super) fn start<R: Report>(
     vfs: &Vfs,
     op: Op,
-    request: ScanRequest,
+    ready: Ready,
     report: R,
     bytes: u64,
-) -> Result<Scan<R::Chunk>> {
+) -> Scan<R::Chunk> {
     let platform = vfs.platform().clone();
-    let pattern = Arc::new(request.pattern.compile()?);
-    let selection = request.selection.build()?;
-    // Built once here so that bad options fail before anything is sent.
-    request.search.searcher()?;
+    let Ready { request, pattern, selection } = ready;
     let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
     let board = Arc::new(Board::new(platform.has_threads(), workers));
     let left = LeftOut::new(request.search.max_count);
@@ -135,7 +153,7 @@ pub(super) fn start<R: Report>(
         }
         unbroken.finish();
     });
-    Ok(Scan {
+    Scan {
         board,
         tally,
         envelope: Envelope::default(),
@@ -145,7 +163,7 @@ pub(super) fn start<R: Report>(
         passed: 0,
         left_out: NotRead::default(),
         driver: Some(task),
-    })
+    }
 }
 
 /// Stops the scan when what drives it breaks down: nobody else would tell the reader.
