@@ -176,7 +176,8 @@ export class Client {
       try {
         answer = JSON.parse(textOf(await bytesOf(response, MAX_ANSWER_BYTES)));
       } catch (error) {
-        if (error instanceof SyntaxError || error instanceof BodyTooLarge) throw foreign(error);
+        if (error instanceof SyntaxError) throw foreign(error);
+        if (error instanceof BodyTooLarge) throw overlong(error);
         throw error;
       }
       if (typeof answer !== 'object' || answer === null || Array.isArray(answer)) throw foreign();
@@ -269,6 +270,15 @@ function objectPath(path: string): string {
     });
   }
   return segments.slice(1).map(encodeURIComponent).join('/');
+}
+
+function overlong(cause: BodyTooLarge): R2vfsError {
+  return new R2vfsError({
+    kind: 'too-large',
+    message: `the answer has more than the ${MAX_ANSWER_BYTES} bytes that are taken of one`,
+    hint: 'ask with a lower `limit` and go on with the cursor, or narrow the path',
+    cause,
+  });
 }
 
 function foreign(cause?: unknown): R2vfsError {

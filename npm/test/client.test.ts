@@ -216,3 +216,18 @@ test('an object above the bound is not taken, announced or not', async () => {
   assert.equal((await refused(client.object('/chunked'))).kind, 'too-large');
   assert.equal((await new Client({ url: fake.url, maxFileBytes: 100_000 }).object('/big')).byteLength, 100_000);
 });
+
+test('an answer that is too long is told as such, and what to do', async () => {
+  await using fake = await fakeServer(
+    {},
+    {
+      before(_, response) {
+        response.writeHead(200, { 'content-length': 5e9 }).flushHeaders();
+        return new Promise(() => {});
+      },
+    },
+  );
+  const error = await refused(new Client({ url: fake.url }).call('glob', { pattern: '**' }));
+  assert.equal(error.kind, 'too-large');
+  assert.match(error.hint ?? '', /lower `limit`/);
+});

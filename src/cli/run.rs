@@ -192,7 +192,9 @@ impl Ready {
                 Command::Search(with) => {
                     Box::pin(command::search::run(sandbox, options, with.own, out))
                 }
-                Command::Tool(with) => Box::pin(command::tool::run(sandbox, with.own, out)),
+                Command::Tool(with) => {
+                    Box::pin(command::tool::run(sandbox, options, with.own, out))
+                }
                 #[cfg(feature = "server")]
                 Command::Mcp(with) => Box::pin(command::mcp::run(sandbox, with.own)),
                 // Those that need no sandbox, or make their own, were run before.

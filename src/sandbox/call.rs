@@ -225,8 +225,12 @@ impl VirtualSandbox {
         let answer = sandbox.answer(&given).await?;
         let (envelope, results) = (answer.envelope().clone(), answer.results());
         let body = match format {
-            Format::Text => Body::Text(text::of_answer(&answer, &given, sandbox.room)),
-            Format::Structured => Body::Structured(answer.into_json()?),
+            Format::Text => Body::Text(text::of_answer(&answer, &given)),
+            Format::Structured => {
+                let read = matches!(answer, AnyAnswer::Read(_));
+                let most = sandbox.room.map_or(MAX_CHARS, |room| room.answer(read));
+                Body::Structured(fitted(answer.into_json()?, most))
+            }
         };
         Ok((body, envelope, results))
     }
@@ -267,6 +271,22 @@ impl VirtualSandbox {
             _ => AnyAnswer::Search(Box::pin(self.search(given.typed()?)).await?),
         })
     }
+}
+
+/// `answer` within `most` characters: results have left room for an envelope, and not for all that
+/// one may hold. Of what was skipped the counts stay, and as many names as fit.
+fn fitted(mut answer: Value, most: usize) -> Value {
+    let chars = |value: &Value| value.to_string().chars().count();
+    let mut over = chars(&answer).saturating_sub(most);
+    for list in ["skipped", "notes"] {
+        let Some(named) = answer.pointer_mut(&format!("/envelope/{list}")) else { continue };
+        while over > 0
+            && let Some(last) = named.as_array_mut().and_then(Vec::pop)
+        {
+            over = over.saturating_sub(chars(&last) + 1);
+        }
+    }
+    answer
 }
 
 /// The arguments with the path as it was before [`visible`](crate::tree::path::visible) showed it.

@@ -107,19 +107,43 @@ fn open(seal: &Seal, text: &str, query: [u8; 8]) -> Result<Cursor> {
 
 impl Page {
     /// Tells in `envelope` where the answer goes on: at `place` where there is more, or where it
-    /// was stopped before its end.
+    /// was stopped before its end, if that is further on than where this page began. A page lists
+    /// again from the start of its scope, for keys have been lost where a listing began in the
+    /// middle (`bucket::Ranges`).
     pub(super) fn tell(self, envelope: &mut Envelope, place: Option<Cursor>, op: &Op) {
-        let listings = op.listings();
+        let mut listings = op.listings();
         let stale = |from: &Cursor| {
             let kept = |(mount, as_of): &(usize, i64)| {
                 listings.iter().all(|(other, now)| other != mount || now == as_of)
             };
             !from.listings.iter().all(kept)
         };
-        if self.from.as_ref().is_some_and(stale) {
+        let is_stale = self.from.as_ref().is_some_and(stale);
+        // Said once, where the whole would seem complete: no page tells what changed before it.
+        if is_stale && place.is_none() {
             envelope.notes.push(
-                "the bucket was listed again since the page before: what was added or removed \
-                 before this page is not in it"
+                "the bucket was listed again since the first page: what was added or removed \
+                 meanwhile, in the part of a page before, is not seen"
+                    .to_owned(),
+            );
+        }
+        // Each cursor keeps the times of the first page, for the last to compare with.
+        for (mount, as_of) in &mut listings {
+            let first = self.from.as_ref().map_or(&[][..], |from| &from.listings);
+            if let Some((_, first)) = first.iter().find(|(other, _)| other == mount) {
+                *as_of = *first;
+            }
+        }
+        // The cursor of a page that got nowhere would be the one that it came from, for ever.
+        let moved = |place: &Cursor| {
+            let from = self.from.as_ref();
+            from.is_none_or(|from| (&from.path, from.skip) != (&place.path, place.skip))
+        };
+        let place = place.filter(moved);
+        if envelope.was_stopped() && place.is_none() {
+            envelope.notes.push(
+                "it was stopped before the first result of this page, and would be again: name a \
+                 narrower path, or allow the call more"
                     .to_owned(),
             );
         }

@@ -5,7 +5,12 @@ use std::{borrow::Cow, collections::VecDeque};
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, text};
+use super::{
+    Answer, Envelope, Reason, VirtualSandbox, close,
+    cursor::Cursor,
+    room::{MAX_TEXT, Room},
+    text,
+};
 use crate::{
     error::{Error, Kind, Result},
     search::{GlobOptions, Globs},
@@ -152,7 +157,7 @@ impl VirtualSandbox {
         let mut room = self.room;
         let after_path = page.from.as_ref().map(|after| after.path.as_str());
         let mut paths = self.paths_from(&args, after_path).await?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         let mut more = None;
         let mut failed = None;
         while let Some(entry) = paths.next().await {
@@ -170,6 +175,10 @@ impl VirtualSandbox {
                 more = Some(format!("the limit of {limit} paths is reached"));
                 break;
             }
+            if bytes >= MAX_TEXT {
+                more = Some(Room::text_words());
+                break;
+            }
             if let Some(room) = &mut room {
                 let chars =
                     room.measure(&entry.path, || text::name(&entry.path).chars().count() + 1);
@@ -179,6 +188,7 @@ impl VirtualSandbox {
                 }
                 room.take(chars);
             }
+            bytes += entry.path.len();
             found.push(entry.path);
         }
         let mut envelope = paths.envelope();

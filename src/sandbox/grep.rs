@@ -9,7 +9,7 @@ use super::{
     Answer, Estimate, Scan, ScanEvent, ScanRequest, VirtualSandbox, advice,
     cursor::Cursor,
     glob::OneOrMany,
-    room::{self, Room},
+    room::{self, MAX_TEXT, Room},
     text,
 };
 use crate::{
@@ -27,9 +27,6 @@ const MAX_LIMIT: u64 = 100_000;
 
 /// A line is cut to this many bytes.
 const MAX_LINE: usize = 2000;
-
-/// The most bytes of text and paths one answer may hold, beside the last result with its context.
-const MAX_TEXT: usize = 8 << 20;
 
 /// Characters of a file's JSON beside its path and lines.
 const FILE: usize = 24;
@@ -416,7 +413,7 @@ impl Collector {
         match (self.taken >= self.limit, self.room) {
             (true, _) => format!("the limit of {} {what} is reached", self.limit),
             (false, Some(room)) if self.bytes < MAX_TEXT => room.words(),
-            _ => format!("the limit of {MAX_TEXT} bytes in one answer is reached"),
+            _ => Room::text_words(),
         }
     }
 

@@ -5,7 +5,12 @@ use std::collections::VecDeque;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{Answer, Envelope, Reason, VirtualSandbox, close, cursor::Cursor, text};
+use super::{
+    Answer, Envelope, Reason, VirtualSandbox, close,
+    cursor::Cursor,
+    room::{MAX_TEXT, Room},
+    text,
+};
 use crate::{
     error::{Error, Kind, Result},
     vfs::{Budget, Entry, ListedEntry, Op, Target, Vfs, Walk},
@@ -114,7 +119,7 @@ impl VirtualSandbox {
         let after = &page.from;
         let mut room = self.room;
         let mut entries = self.entries(&args);
-        let mut result = Vec::new();
+        let (mut result, mut bytes) = (Vec::new(), 0);
         let mut more = None;
         let mut passed = after.is_none();
         let mut failed = None;
@@ -137,6 +142,10 @@ impl VirtualSandbox {
                 more = Some(format!("the limit of {limit} entries is reached"));
                 break;
             }
+            if bytes >= MAX_TEXT {
+                more = Some(Room::text_words());
+                break;
+            }
             if let Some(room) = &mut room {
                 let chars = room.measure(&entry, || text::list::entry(&entry).chars().count() + 1);
                 if !room.fits(chars) {
@@ -145,6 +154,7 @@ impl VirtualSandbox {
                 }
                 room.take(chars);
             }
+            bytes += entry.path.len();
             result.push(entry);
         }
         let mut envelope = entries.envelope();

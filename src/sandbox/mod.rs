@@ -63,6 +63,10 @@ use crate::{
     vfs::{Budget, Freshness, IndexOptions, Mount, Op, Vfs},
 };
 
+/// What one call may take unless a front end says otherwise: an agent that waits longer has no
+/// answer either, and a partial one says where to go on (issue 4).
+pub const DEADLINE: Duration = Duration::from_secs(20);
+
 /// How a sandbox is set up.
 #[derive(Clone, Debug)]
 pub struct SandboxOptions {
@@ -74,7 +78,7 @@ pub struct SandboxOptions {
     pub index: IndexOptions,
     /// Bytes of objects and search buffers that one grep may hold, beside the cache.
     pub scan_bytes: u64,
-    /// What one call may cost; a call can ask for less, not for more.
+    /// What one call may cost; a call can ask for less, not for more. By default [`DEADLINE`].
     pub budget: Budget,
     /// The most results that one call may give, whatever it asks for.
     pub results: Option<u64>,
@@ -94,7 +98,7 @@ impl Default for SandboxOptions {
             // of small ones. With results (16 MiB) and the process itself this stays below the
             // 150 MiB that a grep may take over any bucket (issue 2).
             scan_bytes: 64 << 20,
-            budget: Budget::default(),
+            budget: Budget { time: Some(DEADLINE), ..Budget::default() },
             results: None,
             tenant: String::new(),
             cursor_key: CursorKey::default(),
@@ -155,6 +159,11 @@ impl VirtualSandbox {
     #[must_use]
     pub fn billed(&self, bill: Arc<Bill>) -> Self {
         Self { bill: Some(bill), ..self.clone() }
+    }
+
+    /// The same tools, each call within `budget` too.
+    pub fn bounded(&self, budget: Budget) -> Self {
+        Self { budget: self.within(budget), ..self.clone() }
     }
 
     /// Starts a grep whose results `report` forms, in path order.

@@ -8,6 +8,12 @@ use serde::{Deserialize, Serialize};
 
 use super::OneOrMany;
 
+/// Hits of an answer unless the caller asks for another number.
+pub(super) const DEFAULT_LIMIT: u64 = 10;
+
+/// The most hits one answer may hold.
+pub(super) const MAX_LIMIT: u64 = 1000;
+
 /// Arguments of `search`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]

@@ -138,8 +138,7 @@ impl VirtualSandbox {
             .collect();
         let (mut next, mut shortened) = (window.next, window.shortened.then_some(SHORTENED));
         if let Some(room) = self.room {
-            // What was asked for by name may take more than what was only found.
-            let room = Room::new(room.format, 2 * room.chars);
+            let room = Room::new(room.format, room.answer(true));
             let dropped = fit(&mut lines, room, tail);
             match (dropped, tail) {
                 (None, _) => {}

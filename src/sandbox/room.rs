@@ -18,8 +18,16 @@ pub const MAX_CHARS: usize = 40_000;
 /// The least that can be asked for: a result with its path, and the last line, must fit.
 pub const MIN_CHARS: usize = 4_000;
 
-/// What is kept for the last line: its notes, its names of skipped objects, its cursor.
+/// What is kept for the last line at least: its notes, its names of skipped objects, its cursor.
 const LAST_LINE: usize = 2_000;
+
+/// The share that is kept for it of a large answer, for a cursor holds a path of up to 1,024 bytes,
+/// each of which may be escaped: 4,120 letters.
+const SHARE: usize = 8;
+
+/// The most bytes of text and paths that the results of one answer may hold, beside the last of
+/// them: also where nobody asked for room, an answer must not fill memory.
+pub(super) const MAX_TEXT: usize = 8 << 20;
 
 /// Bytes after which a line of a grep is cut where the answer must fit a context.
 pub(super) const LINE: usize = 500;
@@ -54,7 +62,7 @@ impl Room {
 
     /// The room for results.
     pub(super) fn results(&self) -> usize {
-        self.chars.saturating_sub(LAST_LINE)
+        self.chars.saturating_sub(LAST_LINE.max(self.chars / SHARE))
     }
 
     /// Characters of `result`: of its `text`, or of its JSON.
@@ -66,6 +74,17 @@ impl Room {
                 serde_json::to_string(result).map_or(0, |json| json.chars().count() + 1)
             }
         }
+    }
+
+    /// What an answer lacks that holds [`MAX_TEXT`].
+    pub(super) fn text_words() -> String {
+        format!("the limit of {MAX_TEXT} bytes in one answer is reached")
+    }
+
+    /// Characters of a whole answer. What was asked for by name may take more than what was only
+    /// found.
+    pub(super) fn answer(&self, read: bool) -> usize {
+        if read { (2 * self.chars).min(MAX_CHARS) } else { self.chars }
     }
 
     /// What an answer lacks that fills its room.

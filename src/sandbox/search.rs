@@ -14,20 +14,20 @@ use r2vfs_index::{
 
 use super::{
     Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox, close,
+    ranked::{DEFAULT_LIMIT, MAX_LIMIT},
+    room::Room,
+    text,
 };
 use crate::{
     bucket::{ETag, Object},
     cache::Use,
     error::{Error, Kind, Result},
     search::SelectionOptions,
-    vfs::{Budget, Entry, IndexView, Op, Scope, Target, Vfs, WindowRequest, ends_the_operation},
+    vfs::{
+        Budget, Entry, IndexView, Op, Scope, Target, Vfs, WindowRequest, ends_the_operation,
+        failure_of_bucket,
+    },
 };
-
-/// Hits of an answer unless the caller asks for another number.
-const DEFAULT_LIMIT: u64 = 10;
-
-/// The most hits one answer may hold.
-const MAX_LIMIT: u64 = 1000;
 
 /// Characters of a snippet.
 const SNIPPET: usize = 300;
@@ -75,7 +75,8 @@ impl VirtualSandbox {
     /// The sections that answer a question, best first.
     ///
     /// # Errors
-    /// [`Kind::NoIndex`] where a mount has no index; [`Kind::NotFound`] for a path that names
+    /// [`Kind::NoIndex`] where a mount has no index, or one that is damaged, and what its bucket
+    /// fails with; [`Kind::NotFound`] for a path that names
     /// nothing; [`Kind::InvalidArgument`], and [`Kind::InvalidPattern`] for a glob.
     pub async fn search(&self, args: SearchArgs) -> Result<Answer<SearchResult>> {
         let limit = self.limit(args.limit, DEFAULT_LIMIT, MAX_LIMIT)?;
@@ -86,9 +87,22 @@ impl VirtualSandbox {
         let paths: Vec<String> = args.path.into_vec();
         let mut ranking = self.ranking(&paths, args.glob.into_vec()).await?;
         let question = Question::parse(&args.query);
-        let hits = ranking.ask(&question, usize::try_from(limit).unwrap_or(0), true).await?;
-        let hits = ranking.with_snippets(&question, hits).await?;
+        let most = usize::try_from(limit).unwrap_or(0);
+        // One more than is given tells whether there is more.
+        let mut found = ranking.ask(&question, most + 1, true).await?;
+        let mut more =
+            (found.len() > most).then(|| format!("the limit of {limit} hits is reached"));
+        found.truncate(most);
+        let mut hits = ranking.with_snippets(&question, found).await?;
+        if let Some(room) = self.room
+            && fit(&mut hits, room)
+        {
+            more = Some(room.words());
+        }
         let mut envelope = ranking.envelope();
+        if let Some(why) = more {
+            envelope.lacks(Reason::Limit, why);
+        }
         envelope.matched = hits.len() as u64;
         envelope.settle();
         Ok(Answer { result: SearchResult { hits }, envelope })
@@ -112,7 +126,11 @@ impl VirtualSandbox {
         let mut mounts: Vec<usize> = roots.iter().map(|(scope, _)| scope.mount).collect();
         mounts.dedup();
         for mount in mounts {
-            let Some(view) = ranking.vfs.index(&ranking.op, mount).await else {
+            let (view, failure) = ranking.vfs.index_or_failure(&ranking.op, mount).await;
+            let Some(view) = view else {
+                if let Some(error) = failure {
+                    return Err(error.at(ranking.vfs.dir_path(mount, "")));
+                }
                 let error = Error::new(Kind::NoIndex, "there is no index to search")
                     .at(ranking.vfs.dir_path(mount, ""))
                     .hint("make one with `r2vfs index build`, or use grep");
@@ -358,9 +376,22 @@ impl Ranking {
     }
 }
 
+/// Leaves of `hits` the best that fit the room; answers whether others were left out.
+fn fit(hits: &mut Vec<SearchHit>, mut room: Room) -> bool {
+    for (n, hit) in hits.iter().enumerate() {
+        let chars = room.measure(hit, || text::search::hit(n + 1, hit).chars().count() + 1);
+        if !room.fits(chars) {
+            hits.truncate(n);
+            return true;
+        }
+        room.take(chars);
+    }
+    false
+}
+
 /// An index that could be opened and not be read any further.
 fn unreadable(fault: r2vfs_index::Fault) -> Error {
-    if let Some(error) = ends_the_operation(&fault) {
+    if let Some(error) = failure_of_bucket(&fault) {
         return error;
     }
     Error::new(Kind::NoIndex, format!("the index cannot be used: {}", fault.detail()))

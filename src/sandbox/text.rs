@@ -13,26 +13,21 @@ pub(super) mod glob;
 pub(super) mod grep;
 pub(super) mod list;
 pub(super) mod read;
-mod search;
+pub(super) mod search;
 mod stat;
 
-use super::{
-    arguments::Given,
-    call::AnyAnswer,
-    room::{MAX_CHARS, Room},
-};
+use super::{arguments::Given, call::AnyAnswer, room::MAX_CHARS};
 use crate::{error::Error, tree::path::visible};
 
 /// The text of an answer to the call `given`.
-pub(super) fn of_answer(answer: &AnyAnswer, given: &Given, room: Option<Room>) -> String {
-    let room = room.map_or(MAX_CHARS, |room| room.results());
+pub(super) fn of_answer(answer: &AnyAnswer, given: &Given) -> String {
     let text = match answer {
         AnyAnswer::List(answer) => list::render(answer, given),
         AnyAnswer::Stat(answer) => stat::render(answer, given),
         AnyAnswer::Read(answer) => read::render(answer, given),
         AnyAnswer::Glob(answer) => glob::render(answer, given),
         AnyAnswer::Grep(answer) => grep::render(answer, given),
-        AnyAnswer::Search(answer) => search::render(answer, given, room),
+        AnyAnswer::Search(answer) => search::render(answer, given),
     };
     bounded(text)
 }

@@ -307,13 +307,18 @@ fn token(behind: &[u8]) -> Option<u8> {
 pub fn visible(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for character in text.chars() {
-        if character.is_control() || is_unseen(character) {
-            out.extend(character.escape_unicode());
-        } else {
+        if is_visible(character) {
             out.push(character);
+        } else {
+            out.extend(character.escape_unicode());
         }
     }
     out
+}
+
+/// Whether a character stays as it is where text is made [`visible`].
+pub(crate) fn is_visible(character: char) -> bool {
+    !character.is_control() && !is_unseen(character)
 }
 
 /// Characters that take no room or reorder others: Unicode's Bidi_Control and

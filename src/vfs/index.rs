@@ -23,11 +23,12 @@ use r2vfs_index::{
     rank::Searcher,
 };
 
-pub(crate) use self::source::ends_the_operation;
 use self::source::{BucketSource, fault_of};
+pub(crate) use self::source::{ends_the_operation, failure_of_bucket};
 use super::{Freshness, Op, Vfs};
 use crate::{
     bucket::{Bucket, ETag, Object},
+    error::Error,
     tree::{Snapshot, SnapshotBuilder},
 };
 
@@ -189,16 +190,26 @@ impl Vfs {
     /// The index of `mount`, as current as the tree's freshness asks; `None` where there is none,
     /// and where it cannot be used, which becomes a note of `op`.
     pub(crate) async fn index(&self, op: &Op, mount: usize) -> Option<IndexView> {
+        self.index_or_failure(op, mount).await.0
+    }
+
+    /// As [`Self::index`], for who cannot do without one: and where it is not there because the
+    /// bucket that holds it failed, how that failed.
+    pub(crate) async fn index_or_failure(
+        &self,
+        op: &Op,
+        mount: usize,
+    ) -> (Option<IndexView>, Option<Error>) {
         let state = &self.0.indexes.mounts[mount];
         let (opened, asked) = {
             let kept = state.kept();
             (kept.opened.clone(), kept.asked)
         };
         if self.is_fresh(op, asked) {
-            return opened.map(|opened| self.view(op, mount, &opened));
+            return (opened.map(|opened| self.view(op, mount, &opened)), None);
         }
         let now = self.0.platform.monotonic();
-        let (mut found, mut failed) = (None, false);
+        let (mut found, mut failed, mut failure) = (None, false, None);
         for place in 0..state.places.len() {
             match self.open_at(op, mount, place, opened.as_ref()).await {
                 Ok(Some(opened)) => {
@@ -208,6 +219,7 @@ impl Vfs {
                 Ok(None) => {}
                 Err(fault) => {
                     failed = true;
+                    failure = failure.or_else(|| failure_of_bucket(&fault));
                     op.note(format!("the index is not used: {}", fault.detail()));
                 }
             }
@@ -217,7 +229,7 @@ impl Vfs {
         let asked = (!failed || found.is_some()).then_some(now);
         *kept = Kept { opened: found.clone(), asked };
         drop(kept);
-        found.map(|opened| self.view(op, mount, &opened))
+        (found.map(|opened| self.view(op, mount, &opened)), failure)
     }
 
     /// Whether what was asked for then may still answer `op`.

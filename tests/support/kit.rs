@@ -32,9 +32,11 @@ pub(crate) fn dir_bucket(path: &Path) -> Arc<dyn Bucket> {
     open(&location, &settings, &Permits::new(64), &Platform::tokio()).expect("a bucket")
 }
 
-/// A sandbox with `bucket` at `/` and no disk cache.
+/// A sandbox with `bucket` at `/` and no disk cache. It has no deadline: a large corpus in a build
+/// for debugging on a busy machine takes its time.
 pub(crate) fn sandbox(bucket: Arc<dyn Bucket>) -> VirtualSandbox {
-    sandbox_with(vec![Mount { point: "/".into(), bucket }], SandboxOptions::default())
+    let options = SandboxOptions { budget: Budget::default(), ..SandboxOptions::default() };
+    sandbox_with(vec![Mount { point: "/".into(), bucket }], options)
 }
 
 pub(crate) fn sandbox_with(mounts: Vec<Mount>, options: SandboxOptions) -> VirtualSandbox {

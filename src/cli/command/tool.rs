@@ -5,11 +5,13 @@ use std::io::Read;
 use serde_json::Value;
 
 use super::super::{
-    args::Tool, exit::Exit, failure::Stop, output::Out, usage::wrong, wait::Waiter,
+    args::Tool, exit::Exit, failure::Stop, options::Options, output::Out, usage::wrong,
+    wait::Waiter,
 };
 use crate::{
     error::{Error, Kind, Result},
-    sandbox::{Body, CallOptions, Envelope, Format, TOOLS, VirtualSandbox},
+    sandbox::{Body, CallOptions, DEADLINE, Envelope, Format, TOOLS, VirtualSandbox},
+    vfs::Budget,
 };
 
 /// Arguments are a few names and patterns; more is another input given by mistake.
@@ -18,9 +20,13 @@ const MAX_ARGUMENTS: u64 = 1 << 20;
 /// Calls the tool and prints its answer.
 pub(in crate::cli) async fn run(
     sandbox: &VirtualSandbox,
+    options: &Options,
     tool: Tool,
     out: &mut Out,
 ) -> Result<Exit, Stop> {
+    // An agent waits no longer here than it does for a server; a person sees that a command works.
+    let time = options.timeout.or(Some(DEADLINE));
+    let sandbox = &sandbox.bounded(Budget { time, ..Budget::default() });
     let name = tool.name.unwrap_or_default();
     let arguments = parse(tool.arguments)?;
     let mut waiter = Waiter::new("working");

@@ -1,9 +1,14 @@
 //! The last line: what the answer is worth, and the exact call that goes on.
 
+use std::fmt::Write as _;
+
 use serde_json::{Map, Value};
 
 use super::{clipped, counted, name};
-use crate::sandbox::{Envelope, Reason, arguments::Given};
+use crate::{
+    sandbox::{Envelope, Reason, arguments::Given},
+    tree::path::is_visible,
+};
 
 /// Skipped objects that are named.
 const NAMED: usize = 3;
@@ -112,13 +117,30 @@ pub(super) fn again<const N: usize>(
     let changes = changes.map(|(name, value)| (name.to_owned(), value));
     let own_count = own.len();
     for (name, value) in own.into_iter().chain(changes) {
-        written.push(format!("{}:{value}", Value::from(name)));
+        written.push(escaped(&format!("{}:{value}", Value::from(name))));
     }
     let tool = given.tool.name;
     if written[..own_count].iter().map(|w| w.chars().count()).sum::<usize>() > CALL {
         return format!("{tool} and the same arguments, with {}", written[own_count..].join(","));
     }
     format!("{tool} {{{}}}", written.join(","))
+}
+
+/// JSON in which all that could not be seen is written as `\u202e`: still the same JSON, so that the
+/// call can be made as it stands.
+fn escaped(json: &str) -> String {
+    let mut out = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_visible(character) {
+            out.push(character);
+            continue;
+        }
+        for unit in character.encode_utf16(&mut [0; 2]) {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "\\u{unit:04x}");
+        }
+    }
+    out
 }
 
 /// Where a call looked, for an answer that is empty: nothing where it looked at all there is.

@@ -11,7 +11,9 @@ pub(super) fn render(answer: &Answer<GlobResult>, given: &Given) -> String {
     let envelope = &answer.envelope;
     let lines: Vec<String> = answer.result.paths.iter().map(|path| name(path)).collect();
     let found = match lines.len() {
-        0 if given.arguments.contains_key("cursor") => "no more files match".to_owned(),
+        0 if given.arguments.contains_key("cursor") => {
+            format!("no more files match{}", if envelope.complete { "" } else { " so far" })
+        }
         0 => format!(
             "no file matches {}{} among the {}{}",
             argument(given, "pattern").unwrap_or_default(),

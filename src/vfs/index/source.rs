@@ -88,3 +88,10 @@ pub(crate) fn ends_the_operation(fault: &Fault) -> Option<Error> {
     let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
     matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled).then(|| error.clone())
 }
+
+/// How the bucket failed, where that is what a fault comes from: the index itself may be sound. A
+/// file that is gone, or another by now, is a fault of the index.
+pub(crate) fn failure_of_bucket(fault: &Fault) -> Option<Error> {
+    let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
+    (!matches!(error.kind(), Kind::NotFound | Kind::Changed)).then(|| error.clone())
+}

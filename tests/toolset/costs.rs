@@ -1,0 +1,120 @@
+//! What a call may cost, and what it says that it will.
+
+use std::{sync::Arc, time::Duration};
+
+use r2vfs::{
+    error::Kind,
+    sandbox::{CallOptions, Reason, SandboxOptions, Session, SessionLimits},
+    vfs::Budget,
+};
+use serde_json::json;
+
+use super::{articles, options};
+use crate::support::{Stored, TestServer, kit::served};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_dry_run_says_what_the_scan_then_costs() {
+    let server = articles().await;
+    server.store().put("empty.md", "");
+    // One range of 8 MiB and two steps of 4 MiB.
+    server.store().put_object("large.log", Stored::numbered(64, (15 << 20) / 65));
+    for arguments in [
+        json!({"pattern": "nothing-like-it"}),
+        json!({"pattern": "nothing-like-it", "path": "/guide/", "glob": "r2vfs-*"}),
+        json!({"pattern": "nothing-like-it", "path": ["/large.log", "/howto/", "/empty.md"]}),
+    ] {
+        let sandbox = served(&server);
+        let mut dry = arguments.clone();
+        dry["dry_run"] = true.into();
+        server.reset();
+        let dry = sandbox.call("grep", dry).await.expect("an estimate");
+        assert_eq!(server.counts().gets, 0, "nothing is read");
+        let lists = server.counts().lists;
+        let estimate = &dry["estimate"];
+        let scanned = sandbox.call("grep", arguments.clone()).await.expect("a scan");
+        let cost = &scanned["envelope"]["cost"];
+        let searched = &scanned["envelope"]["searched"];
+        assert_eq!(estimate["objects"], *searched, "{arguments}");
+        assert_eq!(estimate["get_requests"], cost["get_requests"], "{arguments}");
+        assert_eq!(estimate["bytes"], cost["bytes_fetched"], "{arguments}");
+        assert_eq!(estimate["list_requests"], json!(lists), "{arguments}");
+        assert_eq!(server.counts().lists, 2 * lists, "{arguments}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_a_call_may_cost_is_kept_to_and_told() {
+    let server = TestServer::start().await;
+    server.store().fill((0..300).map(|i| (format!("{i:03}.md"), "needle\n".repeat(20))));
+    let sandbox = served(&server);
+    let allow = |budget, results| CallOptions { budget, results, ..CallOptions::default() };
+    let args = json!({"pattern": "needle", "limit": 1000});
+    let few = allow(Budget { requests: Some(20), ..Budget::default() }, None);
+    let output = sandbox.call_text("grep", args.clone(), &few).await;
+    assert!(output.text().contains("the budget of 20 requests is spent"), "{}", output.text());
+    assert!(output.text().contains("NOT COMPLETE: "), "{}", output.text());
+    assert!(output.text().contains("go on with grep {"), "{}", output.text());
+    assert!(server.counts().gets <= 120, "{:?}", server.counts());
+
+    let output = sandbox.call_text("grep", args.clone(), &allow(Budget::default(), Some(7))).await;
+    assert_eq!((output.results, output.envelope.incomplete[0].reason), (7, Reason::Limit));
+
+    server.faults().delay(Duration::from_millis(400));
+    let late = allow(Budget { time: Some(Duration::from_millis(150)), ..Budget::default() }, None);
+    let output = sandbox.call_text("grep", args, &late).await;
+    assert_eq!(output.envelope.incomplete[0].reason, Reason::Deadline);
+    let text = output.text();
+    assert!(
+        text.starts_with("[no match so far for \"needle\": nothing was searched; NOT COMPLETE")
+    );
+    assert!(output.envelope.elapsed_ms < 2000);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_pays_for_all_its_calls_those_that_fail_too() {
+    let server = TestServer::start().await;
+    server.store().fill((0..10).map(|i| (format!("{i}.md"), "needle\n")));
+    let sandbox = served(&server);
+    let within = |limits| {
+        let session = Arc::new(Session::new(limits));
+        (session.clone(), CallOptions { session: Some(session), ..CallOptions::default() })
+    };
+    let (session, calls) = within(SessionLimits::default());
+    sandbox.call_text("grep", json!({"pattern": "needle"}), &calls).await.body.expect("matches");
+    let spent = session.spent();
+    assert_eq!((spent.calls, spent.requests, spent.results, spent.bytes), (1, 11, 10, 70));
+    assert!(spent.chars > 50);
+    let before = session.spent().requests;
+    let missing = sandbox.call_text("read", json!({"path": "/none.md"}), &calls).await;
+    assert!(missing.is_error() && session.spent().requests > before);
+    assert!(missing.envelope.cost.list_requests > 0);
+
+    let (_, calls) = within(SessionLimits { requests: Some(5), ..SessionLimits::default() });
+    // A cold cache: what is kept costs nothing.
+    let cold = served(&server);
+    let part = cold.call_text("grep", json!({"pattern": "needle"}), &calls).await;
+    assert!(part.text().contains("NOT COMPLETE: "), "{}", part.text());
+    let refused = cold.call_text("stat", json!({"path": "/1.md"}), &calls).await;
+    assert_eq!(refused.body.expect_err("spent").kind(), Kind::Budget);
+    let (_, calls) = within(SessionLimits { calls: Some(1), ..SessionLimits::default() });
+    assert!(!sandbox.call_text("list", json!({}), &calls).await.is_error());
+    let refused = sandbox.call_text("list", json!({}), &calls).await;
+    assert!(refused.text().contains("the budget of this session is spent: 1 calls"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_call_has_a_deadline_unless_one_is_taken_away() {
+    assert_eq!(SandboxOptions::default().budget.time, Some(Duration::from_secs(20)));
+    let server = TestServer::start().await;
+    server.store().put("a.md", "needle\n");
+    server.faults().delay(Duration::from_millis(400));
+    let short = Budget { time: Some(Duration::from_millis(100)), ..Budget::default() };
+    let late = options(&server, SandboxOptions { budget: short, ..Default::default() });
+    // What a call asks for can only be less.
+    let asked = json!({"pattern": "needle", "timeout_ms": 60_000});
+    let answer = late.call("grep", asked).await.expect("part of an answer");
+    assert_eq!(answer["envelope"]["incomplete"][0]["reason"], json!("deadline"));
+    let longer = Budget { time: Some(Duration::from_secs(60)), ..Budget::default() };
+    let answer = late.bounded(longer).call("grep", json!({"pattern": "needle"})).await;
+    assert_eq!(answer.expect("as before")["envelope"]["complete"], json!(false));
+}
