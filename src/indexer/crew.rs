@@ -42,10 +42,14 @@ const PROCESS: u64 = 32 << 20;
 
 /// What a builder takes before it has read anything, and while it ends a segment: the table of its
 /// n-grams, and as much again (the example `segment_figures` of the index measures it).
-const BUILDER: u64 = 64 << 20;
+const BUILDER: u64 = 56 << 20;
 
 /// What a segment in the making should have beside, or it is all endings.
-const WORTH: u64 = 16 << 20;
+const WORTH: u64 = 24 << 20;
+
+/// The least of it for the full text. Tantivy's empty tables are in what it counts: with 8 MiB they
+/// were full after each article, and a build took sixty times as long.
+const LEAST_TEXT: u64 = 16 << 20;
 
 /// How memory is divided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,13 +70,14 @@ impl Room {
         let fetched = (memory / FETCHED_SHARE).min(UNCOMMITTED);
         let built = memory.saturating_sub(PROCESS + fetched);
         let builders = (built / (BUILDER + WORTH)).clamp(1, cores.max(1) as u64);
-        let half = ((built / builders).saturating_sub(BUILDER) / 2).max(WORTH / 2);
-        let half = usize::try_from(half).unwrap_or(usize::MAX);
+        let room = (built / builders).saturating_sub(BUILDER).max(WORTH);
+        let text = (room / 2).max(LEAST_TEXT);
+        let size = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
         Self {
             builders: builders as usize,
             batch: (fetched / (builders + 1)).max(SMALLEST),
-            text: half,
-            rest: half,
+            text: size(text),
+            rest: size(room - text),
         }
     }
 }

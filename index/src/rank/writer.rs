@@ -49,8 +49,9 @@ impl std::fmt::Debug for TextWriter {
     }
 }
 
-/// Less memory than this makes segments of a few articles.
-const LEAST_MEMORY: usize = 8 << 20;
+/// Tantivy takes no less, and its empty tables are of a size that goes by it: counted against less,
+/// they are full after each article.
+const LEAST_MEMORY: usize = 15_000_000;
 
 impl TextWriter {
     /// Will hold about `memory` bytes of postings before they go to files, which lie in a folder of
@@ -135,7 +136,7 @@ impl TextWriter {
             let writer = IndexBuilder::new()
                 .schema(schema())
                 .settings(settings())
-                .single_segment_index_writer(directory, self.memory.max(LEAST_TANTIVY))
+                .single_segment_index_writer(directory, self.memory)
                 .map_err(unwritten)?;
             self.open = Some(writer);
         }
@@ -183,9 +184,6 @@ pub(super) fn directory(folder: &Path) -> Result<MmapDirectory> {
     std::fs::create_dir(folder)?;
     MmapDirectory::open(folder).map_err(|error| unwritten(error.into()))
 }
-
-/// What tantivy asks for at least.
-const LEAST_TANTIVY: usize = 15_000_000;
 
 /// The terms of one section.
 struct Tokens<'a> {
@@ -282,4 +280,23 @@ pub(super) fn unwritten(error: tantivy::TantivyError) -> Fault {
         _ => "the full text cannot be written",
     };
     Fault::new(kind, detail).because(error)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::text::sections;
+
+    #[test]
+    fn little_memory_makes_no_segment_of_each_article() {
+        let scratch = tempfile::tempdir().unwrap();
+        let mut writer = TextWriter::new(scratch.path(), 1).unwrap();
+        for n in 0..50_u64 {
+            let key = format!("{n}.md");
+            writer
+                .add(&key, n, &sections(&key, &format!("# Retry {n}\n\nWait and try again.\n")))
+                .unwrap();
+        }
+        assert!(writer.full.is_empty(), "{} segments", writer.full.len());
+    }
 }
