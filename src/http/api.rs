@@ -28,7 +28,7 @@ pub(super) async fn call(
     let Some(tool) = Tool::find(&name) else { return Err(Problem::nowhere()) };
     let arguments = arguments(&headers, &body)?;
     if tool.name == "grep" && stream::is_wanted(&headers) {
-        return stream::grep(&tenant, arguments);
+        return stream::grep(&tenant, arguments).await;
     }
     if arguments.get("format").is_none_or(Value::is_null) {
         let (answer, pass) = tenant.call(Front::Http, tool, arguments).await?;

@@ -34,9 +34,10 @@ pub(super) fn is_wanted(headers: &HeaderMap) -> bool {
 }
 
 /// Starts the search and gives its events as they come. A client that leaves stops it.
-pub(super) fn grep(tenant: &Arc<Tenant>, arguments: Value) -> Result<Response, Problem> {
+pub(super) async fn grep(tenant: &Arc<Tenant>, arguments: Value) -> Result<Response, Problem> {
     let running = tenant.begin(Front::Http, "grep", &arguments)?;
-    let hits = match tenant.sandbox().billed(running.bill()).hits(arguments) {
+    let sandbox = tenant.sandbox().billed(running.bill());
+    let hits = match sandbox.start_hits(arguments).await {
         Ok(hits) => hits,
         Err(error) => {
             running.failed(&error);

@@ -25,6 +25,10 @@ use crate::{
     vfs::{Freshness, IndexOptions, Mount},
 };
 
+/// Bytes of a customer's patterns, those of a call together: more than anybody writes, and what
+/// compiles in a fraction of a second.
+const MAX_PATTERN: usize = 64 << 10;
+
 /// Where calls are recorded; the same for all tenants of a server.
 #[derive(Clone, Debug, Default)]
 pub struct Log {
@@ -132,6 +136,7 @@ impl Tenant {
                 index: options.index.clone(),
                 budget: plan.budget,
                 results: plan.max_results,
+                pattern_bytes: Some(MAX_PATTERN),
                 tenant: name.to_owned(),
                 cursor_key: options.cursor_key.clone(),
                 ..SandboxOptions::default()
