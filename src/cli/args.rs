@@ -21,7 +21,7 @@ pub(super) use values::{bytes, freshness, seconds, unescape};
 
 use crate::vfs::Freshness;
 
-/// A live, read-only file tree over an S3-compatible bucket: list, read, glob and grep it
+/// A live, read-only file tree over an S3-compatible bucket: list, read, glob, grep and search it
 /// without a copy.
 #[derive(Debug, Parser)]
 #[command(

@@ -12,6 +12,7 @@ use r2vfs_index::{
 use tokio::sync::{Semaphore, mpsc};
 
 use super::{
+    bench::Bench,
     build::Builder,
     fault::told,
     fetch::{Fetcher, MOST_HELD},
@@ -90,6 +91,7 @@ pub(super) struct Crew<'j> {
     fetcher: Fetcher,
     batches: Batches,
     builders: usize,
+    bench: Bench,
     turns: Arc<Semaphore>,
     running: FuturesUnordered<Task<Result<()>>>,
 }
@@ -125,6 +127,7 @@ impl<'j> Crew<'j> {
             fetcher,
             batches: Batches::new(room.batch, MOST_HELD),
             builders: room.builders,
+            bench: Bench::new(room.builders),
             turns: Arc::new(Semaphore::new(room.builders)),
             running: FuturesUnordered::new(),
         }
@@ -177,10 +180,10 @@ impl<'j> Crew<'j> {
         let platform = &self.job.platform;
         let fetching = platform.spawn(self.fetcher.clone().pump(batch, sender));
         let (turns, builder) = (self.turns.clone(), self.builder.clone());
-        let threads = platform.clone();
+        let bench = self.bench.clone();
         self.running.push(platform.spawn(async move {
             let turn = turns.acquire().await;
-            let built = threads.blocking(move || builder.run(items)).await;
+            let built = bench.run(move || builder.run(items)).await;
             drop((turn, fetching));
             built.unwrap_or_else(|| Err(broken()))
         }));

@@ -13,6 +13,7 @@
 //!
 //! Reached from the command line only; the sandbox knows nothing of it.
 
+mod bench;
 mod build;
 mod changes;
 mod compaction;

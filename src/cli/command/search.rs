@@ -7,13 +7,16 @@ use std::ops::Range;
 use super::super::{
     args::Search,
     exit::Exit,
-    failure::{Failures, Stop},
+    failure::{Failures, Stop, say},
     options::Options,
     output::Out,
     wait::Waiter,
 };
 use super::close;
-use crate::sandbox::{OneOrMany, SearchArgs, SearchHit, VirtualSandbox};
+use crate::{
+    sandbox::{OneOrMany, SearchArgs, SearchHit, VirtualSandbox},
+    tree::path::visible,
+};
 
 /// What marks a word of the question on a terminal: bold, as in a search engine's snippets.
 const BOLD: (&str, &str) = ("\x1b[1m", "\x1b[0m");
@@ -45,6 +48,13 @@ pub(in crate::cli) async fn run(
             out.flat("hit", hit)?;
         } else {
             print(out, options, n, hit)?;
+        }
+    }
+    if !options.stats && !options.json {
+        // What was asked is not always what was looked for; --stats and --json say so themselves.
+        answer.envelope.notes.iter().for_each(|note| say(&format!("r2vfs: {}", visible(note))));
+        if answer.result.hits.is_empty() {
+            say("r2vfs: no article was found; --stats says what was looked at");
         }
     }
     let mut failures = Failures::default();
