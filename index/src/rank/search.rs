@@ -91,7 +91,7 @@ impl Searcher {
     /// nothing.
     ///
     /// # Errors
-    /// [`FaultKind::Damaged`] when a part is missing or is not what it should be.
+    /// [`FaultKind::Damaged`](crate::FaultKind::Damaged) when a part is missing or is not what it should be.
     pub fn open(bundles: Vec<Bundle>) -> Result<Self> {
         let mut readers = Vec::new();
         for bundle in &bundles {
