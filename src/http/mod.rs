@@ -9,7 +9,7 @@
 //! - [`cors`]: pages of other origins, if any are named
 //! - [`api`]: `POST /v1/{tool}`; [`stream`]: its answer line by line
 //! - [`object`]: `GET /v1/object/PATH`
-//! - [`openapi`]: the description of both, from the table of tools
+//! - [`openapi`](mod@openapi): the description of both, from the table of tools
 //! - [`operator`]: `/healthz`, `/readyz`, `/metrics`
 //! - [`problem`]: errors as JSON, and the one table of status codes
 //! - [`listen`]: connections: bounds, timeouts, shutdown

@@ -25,7 +25,7 @@ pub struct CallOptions {
     /// The most results it may give.
     pub results: Option<u64>,
     /// The most characters it may give, within [`MIN_CHARS`](super::MIN_CHARS) and
-    /// [`MAX_CHARS`](super::MAX_CHARS).
+    /// [`MAX_CHARS`].
     pub chars: usize,
     /// The session that the call belongs to, if not the sandbox's own.
     pub session: Option<Arc<Session>>,

@@ -2,7 +2,7 @@
 //!
 //! An offset into results shifts when the bucket changes. A cursor names the last path that was
 //! given out and how much of it, and the time of each mount's listing, so that whoever goes on in
-//! a newer listing is told. It is sealed: see [`Seal`](super::seal::Seal).
+//! a newer listing is told. It is sealed: see [`Seal`].
 
 use serde::Serialize;
 
