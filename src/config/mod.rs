@@ -15,8 +15,12 @@ use crate::{
 mod bucket_name;
 #[cfg(feature = "s3")]
 pub(crate) mod endpoint;
+#[cfg(feature = "cli")]
+pub(crate) mod file;
 mod location;
 
+#[cfg(feature = "cli")]
+pub use file::MountPlan;
 pub use location::{Jurisdiction, Location};
 
 /// A value and where it came from (`--endpoint`, `AWS_REGION`).

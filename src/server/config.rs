@@ -6,8 +6,7 @@
 
 use std::{
     collections::BTreeMap,
-    fs,
-    io::Read,
+    fmt::Display,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -20,14 +19,17 @@ use super::{
     window::{WINDOW, WindowLimits},
 };
 use crate::{
-    config::{Location, Overrides},
+    config::{
+        MountPlan,
+        file::{self, MountTable},
+    },
     error::{Error, Kind, Result},
     sandbox::{MAX_CHARS, MIN_CHARS, SessionLimits},
     vfs::Budget,
 };
 
-/// A thousand tenants take a few hundred kilobytes; more is another file given by mistake.
-const MAX_FILE: u64 = 4 << 20;
+/// The most MiB of a file: a thousand tenants take a few hundred kilobytes.
+const MAX_MIB: u64 = 4;
 
 /// The longest name of a tenant, in bytes.
 const MAX_NAME: usize = 64;
@@ -76,17 +78,6 @@ pub struct TenantPlan {
     pub window: WindowLimits,
     /// Bytes of memory for its blocks.
     pub memory_cache: u64,
-}
-
-/// A bucket of a tenant.
-#[derive(Clone, Debug, PartialEq)]
-pub struct MountPlan {
-    /// Where it stands: `/`, or `/kb`.
-    pub point: String,
-    /// Where it is.
-    pub location: Location,
-    /// What is different from the environment.
-    pub overrides: Overrides,
 }
 
 #[derive(Deserialize)]
@@ -138,18 +129,6 @@ struct SessionTable {
     chars: Option<u64>,
 }
 
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct MountTable {
-    point: String,
-    location: String,
-    endpoint: Option<String>,
-    region: Option<String>,
-    profile: Option<String>,
-    #[serde(default)]
-    anonymous: bool,
-}
-
 impl Config {
     /// Reads a file; `None` for one that has neither a `[server]` nor a `[[tenant]]` table and so
     /// is for somebody else. Relative paths in it are relative to the file.
@@ -158,17 +137,14 @@ impl Config {
     /// [`Kind::Config`] with the place for anything that is not right.
     pub fn load(file: &Path) -> Result<Option<Self>> {
         let shown = file.display();
-        let text = read(file)?;
-        let parsed: toml::Table =
-            toml::from_str(&text).map_err(|error| syntax(file, &text, &error))?;
+        let text = file::read(file, MAX_MIB, HINT)?;
+        let parsed: toml::Table = file::parse(file, &text, HINT)?;
         if !parsed.contains_key("server") && !parsed.contains_key("tenant") {
             return Ok(None);
         }
-        let parsed: File = toml::from_str(&text).map_err(|error| syntax(file, &text, &error))?;
+        let parsed: File = file::parse(file, &text, HINT)?;
         let home = file.parent().unwrap_or(Path::new(""));
-        Self::of(parsed, home)
-            .map(Some)
-            .map_err(|error| reworded(&error, format!("{shown}: {}", error.message())))
+        Self::of(parsed, home).map(Some).map_err(|error| about(shown, &error))
     }
 
     fn of(file: File, home: &Path) -> Result<Self> {
@@ -179,7 +155,7 @@ impl Config {
         let metrics_token = metrics_token.as_deref().map(digest).transpose()?;
         for (at, table) in (1..).zip(file.tenant) {
             let name = table.name.clone();
-            check_name(&name).map_err(|error| about(&format!("tenant {at}"), &error))?;
+            check_name(&name).map_err(|error| about(format!("tenant {at}"), &error))?;
             let what = format!("tenant {name}");
             let plan = TenantPlan::of(table, home).map_err(|error| about(&what, &error))?;
             for token in &plan.tokens {
@@ -285,23 +261,6 @@ impl TenantPlan {
     }
 }
 
-impl MountTable {
-    fn plan(self, home: &Path) -> Result<MountPlan> {
-        let Self { point, location, endpoint, region, profile, anonymous } = self;
-        if !point.starts_with('/') {
-            return Err(Error::new(Kind::Config, "a point does not start with `/`")
-                .hint("write it as in point = \"/kb\""));
-        }
-        let mut location = Location::parse(&location).map_err(|error| about(&point, &error))?;
-        // Wherever the server is started.
-        if let Location::Directory { path } = &mut location {
-            *path = home.join(&*path);
-        }
-        let overrides = Overrides { endpoint, region, profile, anonymous };
-        Ok(MountPlan { point, location, overrides })
-    }
-}
-
 fn digest(text: &str) -> Result<TokenDigest> {
     let digest = TokenDigest::parse(text)?;
     match digest.is_of_nothing() {
@@ -323,47 +282,18 @@ fn check_name(name: &str) -> Result<()> {
     }
 }
 
-fn about(what: &str, error: &Error) -> Error {
-    reworded(error, format!("{what}: {}", error.message()))
-}
-
-fn reworded(error: &Error, message: String) -> Error {
-    let other = Error::new(Kind::Config, message);
-    match error.advice() {
-        Some(advice) => other.hint(advice),
-        None => other,
-    }
+fn about(what: impl Display, error: &Error) -> Error {
+    file::reworded(error, Kind::Config, format!("{what}: {}", error.message()))
 }
 
 const HINT: &str = "docs/SERVING.md shows a whole file";
 
-fn read(file: &Path) -> Result<String> {
-    let shown = file.display();
-    let mut text = String::new();
-    fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_FILE + 1).read_to_string(&mut text))
-        .map_err(|error| {
-            Error::new(Kind::Config, format!("{shown} cannot be read: {error}"))
-                .because(error)
-                .hint(HINT)
-        })?;
-    match text.len() as u64 > MAX_FILE {
-        true => Err(Error::new(Kind::Config, format!("{shown} is larger than 4 MiB")).hint(HINT)),
-        false => Ok(text),
-    }
-}
-
-fn syntax(file: &Path, text: &str, error: &toml::de::Error) -> Error {
-    let before = |end: usize| text.as_bytes().iter().take(end).filter(|&&b| b == b'\n').count();
-    let place =
-        error.span().map_or_else(String::new, |s| format!(" line {}:", before(s.start) + 1));
-    let what = error.message().lines().collect::<Vec<_>>().join(", ");
-    Error::new(Kind::Config, format!("{}:{place} {what}", file.display())).hint(HINT)
-}
-
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::config::Location;
 
     fn load(text: &str) -> Result<Option<Config>> {
         let dir = tempfile::tempdir().expect("a directory");

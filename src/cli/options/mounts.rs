@@ -4,13 +4,16 @@
 //! is short for a mount at `/`, and the environment counts only where nothing else was said, so
 //! that a variable left in a shell never hides or joins what was typed.
 
-use std::{fs, io::Read, ops::Range, path::Path};
+use std::path::Path;
 
 use serde::Deserialize;
 
 use super::super::{args::Common, usage::wrong};
 use crate::{
-    config::{Location, Overrides, Settings},
+    config::{
+        Location, Overrides, Settings,
+        file::{MountTable, parse, read, reworded},
+    },
     error::{Error, Kind, Result},
 };
 
@@ -25,8 +28,8 @@ pub(in crate::cli) struct MountPlan {
 
 /// The name of the variable that stands in for `-b`.
 const BUCKET: &str = "R2VFS_BUCKET";
-/// A configuration file holds a few lines; more is another file given by mistake.
-const MAX_CONFIG: u64 = 1 << 20;
+/// The most MiB of a configuration file, which holds a few lines.
+const MAX_MIB: u64 = 1;
 
 /// # Errors
 /// [`Kind::Config`] where a location or the file is wrong, or nothing names a bucket.
@@ -52,31 +55,14 @@ pub(super) fn plan(
     };
     let mut plans = Vec::new();
     if let Some(file) = &common.config {
-        for entry in read(file)? {
-            if !entry.point.starts_with('/') {
-                let message = format!("{}: a point does not start with `/`", file.display());
-                return Err(
-                    Error::new(Kind::Config, message).hint("write it as in point = \"/kb\"")
-                );
-            }
-            let mut location = Location::parse(&entry.location).map_err(|error| {
-                let message = format!("{}: {}: {}", file.display(), entry.point, error.message());
-                match error.advice() {
-                    Some(advice) => Error::new(error.kind(), message).hint(advice),
-                    None => Error::new(error.kind(), message),
-                }
+        let home = file.parent().unwrap_or(Path::new(""));
+        for table in tables(file)? {
+            let named = table.plan(home).map_err(|error| {
+                let message = format!("{}: {}", file.display(), error.message());
+                reworded(&error, error.kind(), message)
             })?;
-            // A path in a file is relative to the file, wherever the command is started.
-            if let (Location::Directory { path }, Some(home)) = (&mut location, file.parent()) {
-                *path = home.join(&*path);
-            }
-            let settings = environment.clone().with(Overrides {
-                endpoint: entry.endpoint,
-                region: entry.region,
-                profile: entry.profile,
-                anonymous: entry.anonymous,
-            });
-            plans.push(MountPlan { point: entry.point, location, settings: options(settings) });
+            let settings = options(environment.clone().with(named.overrides));
+            plans.push(MountPlan { point: named.point, location: named.location, settings });
         }
     }
     for text in &common.mount {
@@ -115,48 +101,16 @@ fn about(point: &str, error: Error) -> Error {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ConfigFile {
-    mount: Vec<Entry>,
+    mount: Vec<MountTable>,
 }
 
-#[derive(Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Entry {
-    point: String,
-    location: String,
-    endpoint: Option<String>,
-    region: Option<String>,
-    profile: Option<String>,
-    #[serde(default)]
-    anonymous: bool,
-}
-
-fn read(file: &Path) -> Result<Vec<Entry>> {
+fn tables(file: &Path) -> Result<Vec<MountTable>> {
     let shown = file.display();
     let hint = "give --config a TOML file with [[mount]] tables that hold a point and a location";
-    let unreadable = |error: std::io::Error| {
-        Error::new(Kind::Config, format!("{shown} cannot be read: {error}"))
-            .because(error)
-            .hint(hint)
-    };
-    let mut text = String::new();
-    fs::File::open(file)
-        .and_then(|opened| opened.take(MAX_CONFIG + 1).read_to_string(&mut text))
-        .map_err(unreadable)?;
-    if text.len() as u64 > MAX_CONFIG {
-        return Err(Error::new(Kind::Config, format!("{shown} is larger than 1 MiB")).hint(hint));
-    }
-    let parsed: ConfigFile = toml::from_str(&text).map_err(|error| {
-        let line = error.span().map(|span| line_of(&text, span));
-        let place = line.map_or_else(String::new, |line| format!(" line {line}:"));
-        let what = error.message().lines().collect::<Vec<_>>().join(", ");
-        Error::new(Kind::Config, format!("{shown}:{place} {what}")).hint(hint)
-    })?;
+    let text = read(file, MAX_MIB, hint)?;
+    let parsed: ConfigFile = parse(file, &text, hint)?;
     if parsed.mount.is_empty() {
         return Err(Error::new(Kind::Config, format!("{shown} has no mount")).hint(hint));
     }
     Ok(parsed.mount)
-}
-
-fn line_of(text: &str, span: Range<usize>) -> usize {
-    text.as_bytes().iter().take(span.start).filter(|&&byte| byte == b'\n').count() + 1
 }
