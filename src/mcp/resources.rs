@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use base64::{Engine as _, engine::general_purpose::STANDARD};
 use rmcp::{
     ErrorData,
     model::{
@@ -155,19 +156,7 @@ fn contents(uri: &str, bytes: Vec<u8>, kind: Option<String>) -> ReadResourceResu
 
 /// RFC 4648 section 4, with padding.
 fn base64(bytes: &[u8]) -> String {
-    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let group = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..4 {
-            match n <= three.len() {
-                true => text.push(char::from(LETTERS[(group >> (18 - 6 * n) & 63) as usize])),
-                false => text.push('='),
-            }
-        }
-    }
-    text
+    STANDARD.encode(bytes)
 }
 
 fn unavailable(error: &Error) -> ErrorData {

@@ -4,6 +4,7 @@
 //! place that was never given out, or be tried in another tenant's sandbox. A [`Seal`] signs it
 //! with HMAC-SHA-256 over the tenant and what is mounted, which are never written in it.
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, KeyInit, Mac};
 use sha2::{Digest, Sha256};
 
@@ -115,34 +116,13 @@ impl IntoBlock for [u8; 32] {
 }
 
 /// Base 64 with the letters of URLs (RFC 4648 section 5), without padding.
-const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
-
 fn to_text(bytes: &[u8]) -> String {
-    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
-    for three in bytes.chunks(3) {
-        let at = |i: usize| u32::from(three.get(i).copied().unwrap_or(0));
-        let group = at(0) << 16 | at(1) << 8 | at(2);
-        for n in 0..=three.len() {
-            text.push(char::from(LETTERS[(group >> (18 - 6 * n) & 63) as usize]));
-        }
-    }
-    text
+    URL_SAFE_NO_PAD.encode(bytes)
 }
 
 /// Only what [`to_text`] writes: one text for one sequence of bytes.
 fn from_text(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len() / 4 * 3 + 2);
-    for four in text.as_bytes().chunks(4) {
-        let mut group = 0u32;
-        for letter in four {
-            group = group << 6 | u32::try_from(LETTERS.iter().position(|l| l == letter)?).ok()?;
-        }
-        group <<= 6 * (4 - four.len());
-        let whole = four.len().checked_sub(1).filter(|whole| *whole > 0)?;
-        let [_, a, b, c] = group.to_be_bytes();
-        bytes.extend_from_slice(&[a, b, c][..whole]);
-    }
-    (to_text(&bytes) == text).then_some(bytes)
+    URL_SAFE_NO_PAD.decode(text).ok()
 }
 
 #[cfg(test)]
