@@ -28,7 +28,6 @@ pub mod listen;
 mod object;
 mod openapi;
 mod operator;
-pub(crate) mod percent;
 mod problem;
 mod stall;
 mod stream;

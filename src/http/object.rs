@@ -17,11 +17,11 @@ use axum::{
 use futures_util::stream::unfold;
 use serde_json::json;
 
-use super::{percent, problem::Problem};
+use super::problem::Problem;
 use crate::{
     cache::Use,
     error::{Error, Kind, Result},
-    server::{Failure, Front, Running, Tenant},
+    server::{Failure, Front, Running, Tenant, percent},
     tree::path::visible,
     vfs::{Budget, ByteStream, Content, Entry},
 };

@@ -5,6 +5,8 @@
 
 use std::fmt::Write as _;
 
+use crate::server::percent;
+
 /// What every URI begins with: the scheme and an empty authority. The path follows with its `/`.
 pub(super) const ROOT: &str = "r2vfs://";
 
@@ -25,7 +27,7 @@ pub(super) fn of(path: &str) -> String {
 /// The path of a URI; `None` where it is not one of ours.
 pub(super) fn path(uri: &str) -> Option<String> {
     let rest = uri.strip_prefix(ROOT)?;
-    let path = crate::http::percent::decode(rest)?;
+    let path = percent::decode(rest)?;
     path.starts_with('/').then_some(path)
 }
 

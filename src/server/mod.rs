@@ -22,6 +22,7 @@ pub mod call;
 pub mod config;
 pub mod limits;
 pub mod metrics;
+pub(crate) mod percent;
 pub mod tenant;
 pub mod tenants;
 pub mod token;
