@@ -9,7 +9,7 @@ use r2vfs_index::{
     segment::{NewContent, NewDoc, SegmentWriter},
     store::Writer,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 use super::{
     bench::Bench,
@@ -92,7 +92,6 @@ pub(super) struct Crew<'j> {
     batches: Batches,
     builders: usize,
     bench: Bench,
-    turns: Arc<Semaphore>,
     running: FuturesUnordered<Task<Result<()>>>,
 }
 
@@ -128,7 +127,6 @@ impl<'j> Crew<'j> {
             batches: Batches::new(room.batch, MOST_HELD),
             builders: room.builders,
             bench: Bench::new(room.builders),
-            turns: Arc::new(Semaphore::new(room.builders)),
             running: FuturesUnordered::new(),
         }
     }
@@ -179,12 +177,10 @@ impl<'j> Crew<'j> {
         let (sender, items) = mpsc::unbounded_channel();
         let platform = &self.job.platform;
         let fetching = platform.spawn(self.fetcher.clone().pump(batch, sender));
-        let (turns, builder) = (self.turns.clone(), self.builder.clone());
-        let bench = self.bench.clone();
+        let (bench, builder) = (self.bench.clone(), self.builder.clone());
         self.running.push(platform.spawn(async move {
-            let turn = turns.acquire().await;
             let built = bench.run(move || builder.run(items)).await;
-            drop((turn, fetching));
+            drop(fetching);
             built.unwrap_or_else(|| Err(broken()))
         }));
         Ok(())
@@ -224,7 +220,7 @@ impl<'j> Crew<'j> {
         report.gone += keys.len() as u64;
         let Builder { dir, settings, room, shard, .. } = self.builder.clone();
         let store = self.store.clone();
-        let written = self.job.platform.blocking(move || {
+        let written = self.bench.run(move || {
             let mut writer = SegmentWriter::create(&dir, settings, room.text).map_err(told)?;
             for key in keys {
                 let content = NewContent::Gone;
