@@ -17,7 +17,6 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     search::{Hit, HitKind, HitMode, Hits},
-    vfs::Op,
 };
 
 /// A line is cut to this many bytes, as in the tool's answer.
@@ -213,11 +212,6 @@ impl HitStream {
             *given += 1;
         }
         spent
-    }
-
-    /// The operation, for whoever counts its cost.
-    pub fn op(&self) -> &Op {
-        self.scan.op()
     }
 
     /// What the events so far are worth.

@@ -77,6 +77,7 @@ const LAST: Duration = Duration::from_secs(2);
 #[derive(Debug)]
 struct Sink {
     path: PathBuf,
+    metrics: Arc<Metrics>,
     lines: SyncSender<Vec<u8>>,
     written: Receiver<()>,
 }
@@ -100,19 +101,22 @@ impl Audit {
     ///
     /// # Errors
     /// As [`open`](Self::open).
-    pub fn reopen(&self, metrics: &Arc<Metrics>) -> Result<()> {
-        let path = self.sink().as_ref().map(|sink| sink.path.clone());
-        self.open(path.as_deref(), metrics)
+    pub fn reopen(&self) -> Result<()> {
+        let open = self.sink().as_ref().map(|sink| (sink.path.clone(), Arc::clone(&sink.metrics)));
+        match open {
+            Some((path, metrics)) => self.open(Some(&path), &metrics),
+            None => Ok(()),
+        }
     }
 
     /// Hands a line to its writer. One that finds the queue full is lost, and counted.
-    pub fn write(&self, line: &Line<'_>, metrics: &Metrics) {
+    pub fn write(&self, line: &Line<'_>) {
         let Some(sink) = &*self.sink() else { return };
         // Only maps with keys that are no strings fail, and there are none.
         let mut text = serde_json::to_vec(line).unwrap_or_default();
         text.push(b'\n');
         if sink.lines.try_send(text).is_err() {
-            metrics.audit_failures.fetch_add(1, Relaxed);
+            sink.metrics.audit_failures.fetch_add(1, Relaxed);
         }
     }
 
@@ -149,18 +153,19 @@ fn start(path: &Path, metrics: Arc<Metrics>) -> Result<Sink> {
     };
     let (lines, queue) = sync_channel::<Vec<u8>>(QUEUE);
     let (ended, written) = channel();
+    let counted = Arc::clone(&metrics);
     thread::spawn(move || {
         let _ended = ended;
         for line in queue {
             if let Err(error) = file.write_all(&line)
-                && metrics.audit_failures.fetch_add(1, Relaxed) == 0
+                && counted.audit_failures.fetch_add(1, Relaxed) == 0
             {
                 // Once: a full disk fails for every call.
                 drop(writeln!(io::stderr(), "r2vfs: the audit log cannot be written: {error}"));
             }
         }
     });
-    Ok(Sink { path: path.to_owned(), lines, written })
+    Ok(Sink { path: path.to_owned(), metrics, lines, written })
 }
 
 #[cfg(test)]
@@ -187,7 +192,7 @@ mod tests {
         let (audit, metrics) = (Audit::default(), Arc::new(Metrics::default()));
         audit.open(Some(&path), &metrics).expect("a new file");
         for _ in 0..100 {
-            audit.write(&line(&Value::Null), &metrics);
+            audit.write(&line(&Value::Null));
         }
         audit.close();
         assert_eq!(std::fs::read_to_string(&path).expect("lines").lines().count(), 100);
@@ -208,7 +213,7 @@ mod tests {
         audit.open(Some(&path), &metrics).expect("a pipe");
         let arguments = Value::String("x".repeat(1000));
         for _ in 0..2000 {
-            audit.write(&line(&arguments), &metrics);
+            audit.write(&line(&arguments));
         }
         assert!(metrics.audit_failures.load(Relaxed) > 0, "more than a pipe and a queue hold");
         audit.close();

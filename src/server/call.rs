@@ -177,7 +177,7 @@ fn tell(
     let name = tenant.name();
     let log = tenant.log();
     log.metrics.count(&Ended { tenant: name, tool, outcome, took, cost, stopped });
-    let now = tenant.sandbox().vfs().platform().wall_clock();
+    let now = tenant.wall_clock();
     let line = Line {
         time: utc(i64::try_from(now.as_millis()).unwrap_or(i64::MAX)),
         tenant: name,
@@ -188,7 +188,7 @@ fn tell(
         cost,
         elapsed_ms: u64::try_from(took.as_millis()).unwrap_or(u64::MAX),
     };
-    log.audit.write(&line, &log.metrics);
+    log.audit.write(&line);
 }
 
 /// The name of a kind as JSON has it.

@@ -1,6 +1,6 @@
 //! One customer: a sandbox, a gate, and where its calls are recorded.
 
-use std::{path::PathBuf, sync::Arc};
+use std::{path::PathBuf, sync::Arc, time::Duration};
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -158,6 +158,11 @@ impl Tenant {
             Some(session) => self.sandbox.paid_from(session),
             None => self.sandbox.clone(),
         }
+    }
+
+    /// The time since 1970, without opening a window of its session as a call does.
+    pub(super) fn wall_clock(&self) -> Duration {
+        self.sandbox.vfs().platform().wall_clock()
     }
 
     pub(super) fn log(&self) -> &Log {

@@ -230,7 +230,7 @@ async fn reload(app: Arc<App>, file: Option<PathBuf>, address: SocketAddr, optio
     let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
     while hangup.recv().await.is_some() {
         let Some(file) = &file else {
-            match app.log.audit.reopen(&app.log.metrics) {
+            match app.log.audit.reopen() {
                 Ok(()) => say("r2vfs: there are no tenants to read again"),
                 Err(error) => tell(&error),
             }
@@ -260,7 +260,7 @@ fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) 
         })?;
     let before = app.tenants.now();
     let open = Open::new(&config, Some(&before), options, &mut tell)?;
-    app.log.audit.reopen(&app.log.metrics)?;
+    app.log.audit.reopen()?;
     app.set_rules(rules(address, &config));
     app.tenants.replace(open);
     Ok(config.tenants.len())
