@@ -11,16 +11,9 @@ use serde_json::{Value, json};
 use super::{
     client::{connect, send},
     program::{Serving, kb},
-    tenants::new_token,
+    tenants::{new_token, tenant},
 };
 use crate::support::{Fault, Rule, TestServer};
-
-fn tenant(name: &str, digest: &str, location: &str, more: &str) -> String {
-    format!(
-        "[[tenant]]\nname = \"{name}\"\ntokens = [\"{digest}\"]\n{more}\
-         [[tenant.mount]]\npoint = \"/\"\nlocation = '{location}'\n"
-    )
-}
 
 /// With and without a route that reads a body, and before and behind the token.
 #[test]

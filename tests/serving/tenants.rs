@@ -46,11 +46,8 @@ impl Tenants {
         let (mut config, mut tokens) = (more.to_owned(), Vec::new());
         for (at, prefix) in PREFIXES.iter().enumerate() {
             let (token, digest) = new_token();
-            config += &format!(
-                "[[tenant]]\nname = \"t{at}\"\ntokens = [\"{digest}\"]\nrate = 10000.0\n\
-                 burst = 10000\n[[tenant.mount]]\npoint = \"/\"\nlocation = '{}'\n",
-                store.location(prefix)
-            );
+            let limits = "rate = 10000.0\nburst = 10000\n";
+            config += &tenant(&format!("t{at}"), &digest, &store.location(prefix), limits);
             tokens.push(token);
         }
         let server = Serving::with(&["--audit-log", "audit"], Some(&config), &store.env());
@@ -78,6 +75,14 @@ impl Tenants {
         let bearer = format!("Bearer {}", self.tokens[at]);
         super::mcp::post(self.server.address, &[("Authorization", &bearer)], method, params)
     }
+}
+
+/// A tenant of a configuration with one mount, and with `more` lines of its table.
+pub(super) fn tenant(name: &str, digest: &str, location: &str, more: &str) -> String {
+    format!(
+        "[[tenant]]\nname = \"{name}\"\ntokens = [\"{digest}\"]\n{more}\
+         [[tenant.mount]]\npoint = \"/\"\nlocation = '{location}'\n"
+    )
 }
 
 pub(super) fn new_token() -> (String, String) {
@@ -324,16 +329,10 @@ async fn without_a_good_token_every_answer_is_the_same() {
 fn limits_hold_a_tenant_back_and_no_other() {
     let ((slow, slow_digest), (free, free_digest)) = (new_token(), new_token());
     let root = kb().display().to_string();
-    let tenant = |name: &str, digest: &str, more: &str| {
-        format!(
-            "[[tenant]]\nname = \"{name}\"\ntokens = [\"{digest}\"]\n{more}\
-             [[tenant.mount]]\npoint = \"/\"\nlocation = '{root}'\n"
-        )
-    };
     let (metrics, metrics_digest) = new_token();
     let config = format!("[server]\nmetrics_token = \"{metrics_digest}\"\n")
-        + &tenant("slow", &slow_digest, "rate = 0.01\nburst = 2\n")
-        + &tenant("free", &free_digest, "");
+        + &tenant("slow", &slow_digest, &root, "rate = 0.01\nburst = 2\n")
+        + &tenant("free", &free_digest, &root, "");
     let server = Serving::with(&["--audit-log", "audit"], Some(&config), &[]);
     let call = |token: &str| server.call_as(Some(token), "list", &json!({"path": "/"}), &[]);
     call(&slow).is(200);
