@@ -22,6 +22,8 @@ mod options;
 mod output;
 mod print;
 mod run;
+#[cfg(feature = "server")]
+mod signals;
 mod usage;
 mod wait;
 

@@ -15,6 +15,7 @@ use super::super::{
     failure::{Stop, say, tell},
     options::Options,
     run,
+    signals::{Ends, Hangups},
     usage::wrong,
 };
 use crate::{
@@ -122,19 +123,21 @@ impl Served {
         let format = if serve.structured { Format::Structured } else { Format::Text };
         let rules = rules(address, &config);
         let app = App::new(Tenants::new(open), log, rules, format);
+        let (stop, stopped) = watch::channel(false);
+        let stop = Arc::new(stop);
+        // Before anybody is told that the server listens: whoever was may send a signal, and
+        // without a handler it would end the process.
+        tokio::spawn(until_told(Ends::new()?, Arc::clone(&stop)));
+        let file = file.filter(|_| !config.tenants.is_empty());
+        tokio::spawn(reload(Hangups::new()?, Arc::clone(&app), file, address, tenant_options));
         let url = format!("http://{address}");
         if let Some(file) = &serve.port_file {
             write_whole(file, &format!("{url}\n"))?;
         }
         say(&format!("listening on {url}"));
-        let (stop, stopped) = watch::channel(false);
-        let stop = Arc::new(stop);
-        tokio::spawn(until_told(Arc::clone(&stop)));
         if serve.exit_with_stdin {
             stop_with_stdin(Arc::clone(&stop));
         }
-        let file = file.filter(|_| !config.tenants.is_empty());
-        tokio::spawn(reload(Arc::clone(&app), file, address, tenant_options));
         let most = config.max_connections.unwrap_or(listen::MAX_CONNECTIONS);
         listen::serve(listener, http::router(&app), Arc::clone(&app), most, stopped).await;
         for tenant in app.tenants.now().all() {
@@ -185,31 +188,13 @@ fn write_whole(file: &Path, text: &str) -> Result<()> {
     })
 }
 
-#[cfg(unix)]
-async fn until_told(stop: Arc<watch::Sender<bool>>) {
-    use std::pin::pin;
-
-    use futures_util::future::select;
-    use tokio::signal::unix::{SignalKind, signal};
-
-    // Without a handler the default one ends the process.
-    if let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    {
-        select(pin!(term.recv()), pin!(int.recv())).await;
-        say("r2vfs: calls under way may end, for at most 10 s");
-        stop.send_replace(true);
-        // Whoever asks a second time does not want to wait.
-        select(pin!(term.recv()), pin!(int.recv())).await;
-        std::process::exit(Exit::Interrupted.code().into());
-    }
-}
-
-#[cfg(not(unix))]
-async fn until_told(stop: Arc<watch::Sender<bool>>) {
-    if tokio::signal::ctrl_c().await.is_ok() {
-        stop.send_replace(true);
-    }
+async fn until_told(mut ends: Ends, stop: Arc<watch::Sender<bool>>) {
+    ends.next().await;
+    say("r2vfs: calls under way may end, for at most 10 s");
+    stop.send_replace(true);
+    // Whoever asks a second time does not want to wait.
+    ends.next().await;
+    std::process::exit(Exit::Interrupted.code().into());
 }
 
 /// A read of standard input cannot be given up, so it has a thread of its own that the process
@@ -223,12 +208,14 @@ fn stop_with_stdin(stop: Arc<watch::Sender<bool>>) {
 
 /// Reads the configuration, if it has tenants, again at each SIGHUP, and opens the log again. A
 /// wrong one changes nothing and is told.
-#[cfg(unix)]
-async fn reload(app: Arc<App>, file: Option<PathBuf>, address: SocketAddr, options: TenantOptions) {
-    use tokio::signal::unix::{SignalKind, signal};
-
-    let Ok(mut hangup) = signal(SignalKind::hangup()) else { return };
-    while hangup.recv().await.is_some() {
+async fn reload(
+    mut hangups: Hangups,
+    app: Arc<App>,
+    file: Option<PathBuf>,
+    address: SocketAddr,
+    options: TenantOptions,
+) {
+    while hangups.next().await {
         let Some(file) = &file else {
             match app.log.audit.reopen() {
                 Ok(()) => say("r2vfs: there are no tenants to read again"),
@@ -248,10 +235,6 @@ async fn reload(app: Arc<App>, file: Option<PathBuf>, address: SocketAddr, optio
     }
 }
 
-#[cfg(not(unix))]
-async fn reload(_: Arc<App>, _: Option<PathBuf>, _: SocketAddr, _: TenantOptions) {}
-
-#[cfg(unix)]
 fn reread(app: &App, file: &Path, address: SocketAddr, options: &TenantOptions) -> Result<usize> {
     let config =
         Config::load(file)?.filter(|config| !config.tenants.is_empty()).ok_or_else(|| {
