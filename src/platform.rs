@@ -191,6 +191,15 @@ pub struct Task<T> {
     abort: Option<AbortHandle>,
 }
 
+impl<T> Task<T> {
+    /// Tells it to stop; it is ready when it has.
+    pub fn stop(&self) {
+        if let Some(abort) = &self.abort {
+            abort.abort();
+        }
+    }
+}
+
 impl<T> Future for Task<T> {
     /// `None` when the task was stopped or panicked.
     type Output = Option<T>;
@@ -202,8 +211,6 @@ impl<T> Future for Task<T> {
 
 impl<T> Drop for Task<T> {
     fn drop(&mut self) {
-        if let Some(abort) = &self.abort {
-            abort.abort();
-        }
+        self.stop();
     }
 }

@@ -56,12 +56,18 @@ impl Pages {
     ///
     /// # Errors
     /// [`Kind::Protocol`] when the server breaks the rules of listing, and whatever the request
-    /// fails with. After an error the listing is over.
+    /// fails with. After the first the listing is over; what only failed may be asked for again.
     pub async fn next(&mut self) -> Result<Option<ListPage>> {
         let Some(request) = self.request.take() else {
             return Ok(None);
         };
-        let page = self.bucket.list(&self.call, request.clone()).await?;
+        let page = match self.bucket.list(&self.call, request.clone()).await {
+            Ok(page) => page,
+            Err(error) => {
+                self.request = Some(request);
+                return Err(error);
+            }
+        };
         self.notes.pages += 1;
         for object in &page.objects {
             if self.last.as_deref().is_some_and(|last| last >= object.key.as_str()) {

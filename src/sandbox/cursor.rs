@@ -1,19 +1,20 @@
 //! Where to go on.
 //!
 //! An offset into results shifts when the bucket changes. A cursor names the last path that was
-//! given out and how much of it, and the time of each mount's listing, so that whoever goes on in
-//! a newer listing is told. It is sealed: see [`Seal`].
+//! given out and how much of it, and the listings that it was found in: the next page goes on in
+//! the same ones, or where they are not kept any more, says that it is from newer ones. It is
+//! sealed: see [`Seal`].
 
 use serde::Serialize;
 
 use super::{Envelope, Reason, VirtualSandbox, seal::Seal};
 use crate::{
     error::{Error, Kind, Result},
-    vfs::Op,
+    vfs::{Budget, Op, Pin},
 };
 
 /// The first byte of what a cursor of this kind holds.
-const VERSION: u8 = 1;
+const VERSION: u8 = 2;
 
 /// The longest text that can be a cursor: the longest path twice over.
 const LONGEST: usize = 16 << 10;
@@ -25,8 +26,8 @@ pub(super) struct Cursor {
     pub(super) path: String,
     /// Results of that path given out already.
     pub(super) skip: u64,
-    /// When the listing of each mount that was used began, milliseconds since the Unix epoch.
-    listings: Vec<(usize, i64)>,
+    /// The listings that it was found in.
+    pins: Vec<Pin>,
 }
 
 /// A page of a query: where it begins, and what the cursor to the next is bound to.
@@ -40,17 +41,18 @@ pub(super) struct Page {
 
 impl Cursor {
     pub(super) fn at(path: impl Into<String>, skip: u64) -> Self {
-        Self { path: path.into(), skip, listings: Vec::new() }
+        Self { path: path.into(), skip, pins: Vec::new() }
     }
 
     fn to_bytes(&self, query: [u8; 8]) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&query);
         push(&mut bytes, self.skip);
-        push(&mut bytes, self.listings.len() as u64);
-        for (mount, as_of) in &self.listings {
+        push(&mut bytes, self.pins.len() as u64);
+        for Pin { mount, listed_at, scope } in &self.pins {
             push(&mut bytes, *mount as u64);
-            push(&mut bytes, as_of.cast_unsigned());
+            push(&mut bytes, listed_at.cast_unsigned());
+            push(&mut bytes, u64::from(*scope));
         }
         bytes.extend_from_slice(self.path.as_bytes());
         bytes
@@ -61,13 +63,14 @@ impl Cursor {
         let (query, mut bytes) = bytes.split_first_chunk()?;
         let skip = pull(&mut bytes)?;
         let count = pull(&mut bytes)?;
-        let mut listings = Vec::new();
+        let mut pins = Vec::new();
         for _ in 0..count {
             let mount = usize::try_from(pull(&mut bytes)?).ok()?;
-            listings.push((mount, pull(&mut bytes)?.cast_signed()));
+            let listed_at = pull(&mut bytes)?.cast_signed();
+            pins.push(Pin { mount, listed_at, scope: u32::try_from(pull(&mut bytes)?).ok()? });
         }
         let path = std::str::from_utf8(bytes).ok()?.to_owned();
-        Some((*query, Self { path, skip, listings }))
+        Some((*query, Self { path, skip, pins }))
     }
 }
 
@@ -90,6 +93,12 @@ impl VirtualSandbox {
         let from = cursor.map(|text| open(&self.seal, text, query)).transpose()?;
         Ok(Page { from, seal: self.seal.clone(), query })
     }
+
+    /// The operation of a page: it answers from the listings of the page before it.
+    pub(super) fn op_of(&self, page: &Page, budget: Budget) -> Op {
+        let pins = page.from.as_ref().map(|from| from.pins.clone()).unwrap_or_default();
+        self.op(budget).in_pages(pins)
+    }
 }
 
 fn open(seal: &Seal, text: &str, query: [u8; 8]) -> Result<Cursor> {
@@ -107,32 +116,21 @@ fn open(seal: &Seal, text: &str, query: [u8; 8]) -> Result<Cursor> {
 
 impl Page {
     /// Tells in `envelope` where the answer goes on: at `place` where there is more, or where it
-    /// was stopped before its end, if that is further on than where this page began. A page lists
-    /// again from the start of its scope, for keys have been lost where a listing began in the
-    /// middle (`bucket::Ranges`).
-    pub(super) fn tell(self, envelope: &mut Envelope, place: Option<Cursor>, op: &Op) {
-        let mut listings = op.listings();
-        let stale = |from: &Cursor| {
-            let kept = |(mount, as_of): &(usize, i64)| {
-                listings.iter().all(|(other, now)| other != mount || now == as_of)
-            };
-            !from.listings.iter().all(kept)
-        };
-        let is_stale = self.from.as_ref().is_some_and(stale);
-        // Said once, where the whole would seem complete: no page tells what changed before it.
-        if is_stale && place.is_none() {
+    /// was stopped before its end, if that is further on than where this page began. What `op`
+    /// answered from is kept for the next page.
+    pub(super) fn tell(
+        self,
+        sandbox: &VirtualSandbox,
+        envelope: &mut Envelope,
+        place: Option<Cursor>,
+        op: &Op,
+    ) {
+        if op.lost_its_place() {
             envelope.notes.push(
-                "the bucket was listed again since the first page: what was added or removed \
-                 meanwhile, in the part of a page before, is not seen"
+                "the bucket was listed again since the page before: what was added or removed \
+                 meanwhile, in the part that pages before this one showed, is not seen"
                     .to_owned(),
             );
-        }
-        // Each cursor keeps the times of the first page, for the last to compare with.
-        for (mount, as_of) in &mut listings {
-            let first = self.from.as_ref().map_or(&[][..], |from| &from.listings);
-            if let Some((_, first)) = first.iter().find(|(other, _)| other == mount) {
-                *as_of = *first;
-            }
         }
         // The cursor of a page that got nowhere would be the one that it came from, for ever.
         let moved = |place: &Cursor| {
@@ -163,7 +161,8 @@ impl Page {
                 );
             }
         } else if let Some(place) = place {
-            let cursor = Cursor { listings, ..place };
+            sandbox.vfs.keep_pinned(op);
+            let cursor = Cursor { pins: op.pinned_to(), ..place };
             envelope.cursor = Some(self.seal.close(&cursor.to_bytes(self.query)));
         }
         envelope.settle();
@@ -203,10 +202,12 @@ mod tests {
         fn a_place_comes_back(
             path in ".{0,100}",
             skip in any::<u64>(),
-            listings in proptest::collection::vec((any::<u32>(), any::<i64>()), 0..5),
+            pins in proptest::collection::vec((any::<u32>(), any::<i64>(), any::<u32>()), 0..5),
         ) {
-            let listings = listings.into_iter().map(|(m, at)| (m as usize, at)).collect();
-            let cursor = Cursor { path, skip, listings };
+            let pin = |(mount, listed_at, scope): (u32, i64, u32)| {
+                Pin { mount: mount as usize, listed_at, scope }
+            };
+            let cursor = Cursor { path, skip, pins: pins.into_iter().map(pin).collect() };
             let bytes = cursor.to_bytes([7; 8]);
             prop_assert_eq!(Cursor::from_bytes(&bytes), Some(([7; 8], cursor)));
         }

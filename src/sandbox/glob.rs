@@ -112,16 +112,15 @@ impl VirtualSandbox {
     /// [`Kind::InvalidPattern`] with the column, and [`Kind::NotFound`] or [`Kind::WrongType`]
     /// for a `path` that is no directory.
     pub async fn paths(&self, args: &GlobArgs) -> Result<Paths> {
-        self.paths_from(args, None).await
+        self.paths_from(args, None, self.op(Budget::default())).await
     }
 
-    async fn paths_from(&self, args: &GlobArgs, start: Option<&str>) -> Result<Paths> {
+    async fn paths_from(&self, args: &GlobArgs, start: Option<&str>, op: Op) -> Result<Paths> {
         let patterns = args.pattern.clone().into_vec();
         if patterns.is_empty() {
             return Err(Error::new(Kind::InvalidArgument, "there is no glob pattern")
                 .hint("give one such as **/*.md"));
         }
-        let op = self.op(Budget::default());
         let base = match args.path.as_deref().filter(|path| !path.is_empty()) {
             Some(path) => Some(self.vfs.directory(&op, path).await?),
             None => None,
@@ -156,7 +155,8 @@ impl VirtualSandbox {
         let page = self.page("glob", &args, args.cursor.as_deref())?;
         let mut room = self.room;
         let after_path = page.from.as_ref().map(|after| after.path.as_str());
-        let mut paths = self.paths_from(&args, after_path).await?;
+        let op = self.op_of(&page, Budget::default());
+        let mut paths = self.paths_from(&args, after_path, op).await?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         let mut more = None;
         let mut failed = None;
@@ -208,7 +208,7 @@ impl VirtualSandbox {
             Some(last) => Some(Cursor::at(last, 0)),
             None => page.from.clone(),
         });
-        page.tell(&mut envelope, place.flatten(), &paths.op);
+        page.tell(self, &mut envelope, place.flatten(), &paths.op);
         Ok(Answer { result: GlobResult { paths: found }, envelope })
     }
 }

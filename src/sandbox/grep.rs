@@ -233,7 +233,8 @@ impl VirtualSandbox {
         let paths: HashSet<String> = request.paths.iter().cloned().collect();
         let patterns = request.pattern.patterns.clone();
         request.start = page.from.as_ref().map(|from| from.path.clone());
-        let scan = Box::pin(self.scan_apart(request, hits)).await;
+        let op = self.op_of(&page, request.budget);
+        let scan = Box::pin(self.scan_apart(op, request, hits)).await;
         let mut scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
         let mut collector = Collector {
             mode,
@@ -249,6 +250,8 @@ impl VirtualSandbox {
             lost: (HashSet::new(), None),
         };
         let more = collector.collect(&mut scan, &paths).await;
+        // The listing is handed back when the work has stopped.
+        scan.settle().await;
         let mut envelope = scan.envelope();
         if envelope.searched == 0
             && !collector.lost.0.is_empty()
@@ -275,7 +278,7 @@ impl VirtualSandbox {
         let skip = given.max(collector.skip);
         let goes_on = (more || envelope.was_stopped()) && !path.is_empty();
         let place = goes_on.then(|| Cursor::at(path, skip));
-        page.tell(&mut envelope, place, scan.op());
+        page.tell(self, &mut envelope, place, scan.op());
         Ok(Answer { result: collector.result, envelope })
     }
 }

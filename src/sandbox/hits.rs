@@ -96,7 +96,8 @@ impl VirtualSandbox {
     pub async fn start_hits(&self, arguments: Value) -> Result<HitStream> {
         let asked = self.asked(arguments)?;
         let patterns = asked.request.pattern.patterns.clone();
-        let scan = Box::pin(self.scan_apart(asked.request, asked.hits)).await;
+        let op = self.op(asked.request.budget);
+        let scan = Box::pin(self.scan_apart(op, asked.request, asked.hits)).await;
         let scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
         Ok(HitStream::new(scan, asked.mode, asked.left, asked.share))
     }

@@ -22,6 +22,9 @@ const DEFAULT_LIMIT: u64 = 1000;
 /// The most entries one answer may hold.
 const MAX_LIMIT: u64 = 100_000;
 
+/// Entries that are not worth a listing in ranges: their keys are on the first pages.
+const FEW: u64 = 4000;
+
 /// Arguments of `list`.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
@@ -84,6 +87,8 @@ pub struct Entries {
     envelope: Envelope,
     /// Something was listed to its end.
     ended: bool,
+    /// The caller takes the first few.
+    few: bool,
 }
 
 #[derive(Debug)]
@@ -97,14 +102,19 @@ enum State {
 impl VirtualSandbox {
     /// The entries of a directory as they come; the cursor and the limit are the caller's.
     pub fn entries(&self, args: &ListArgs) -> Entries {
+        self.entries_of(args, self.op(Budget::default()), false)
+    }
+
+    fn entries_of(&self, args: &ListArgs, op: Op, few: bool) -> Entries {
         Entries {
             vfs: self.vfs.clone(),
-            op: self.op(Budget::default()),
+            op,
             path: if args.path.is_empty() { "/".to_owned() } else { args.path.clone() },
             depth: args.depth.unwrap_or(u64::MAX),
             state: State::Unresolved { recursive: args.recursive },
             envelope: Envelope::default(),
             ended: false,
+            few,
         }
     }
 
@@ -118,7 +128,8 @@ impl VirtualSandbox {
         let page = self.page("list", &args, args.cursor.as_deref())?;
         let after = &page.from;
         let mut room = self.room;
-        let mut entries = self.entries(&args);
+        let op = self.op_of(&page, Budget::default());
+        let mut entries = self.entries_of(&args, op, after.is_none() && limit <= FEW);
         let (mut result, mut bytes) = (Vec::new(), 0);
         let mut more = None;
         let mut passed = after.is_none();
@@ -182,7 +193,7 @@ impl VirtualSandbox {
             Some(ListEntry { path, .. }) => Some(Cursor::at(path, 0)),
             None => after.clone(),
         });
-        page.tell(&mut envelope, place.flatten(), &entries.op);
+        page.tell(self, &mut envelope, place.flatten(), &entries.op);
         Ok(Answer { result: ListResult { entries: result }, envelope })
     }
 }
@@ -261,7 +272,8 @@ impl Entries {
                     .hint("read it instead"));
             }
         };
-        let walk = Box::new(self.vfs.walk(&self.op, scopes));
+        let walk = self.vfs.walk(&self.op, scopes);
+        let walk = Box::new(if self.few { walk.in_a_row() } else { walk });
         let dirs = DirTrail::new(&base);
         Ok(State::Walking { walk, ready: VecDeque::new(), dirs, known })
     }

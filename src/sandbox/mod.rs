@@ -189,11 +189,11 @@ impl VirtualSandbox {
     /// As [`Self::scan`], but compiles where blocking is allowed.
     async fn scan_apart<R: Report>(
         &self,
+        op: Op,
         request: ScanRequest,
         report: R,
     ) -> Result<Scan<R::Chunk>> {
         self.accepts(&request)?;
-        let op = self.op(request.budget);
         let ready = self.apart(move || request.compile()).await?;
         Ok(scan::start(&self.vfs, op, ready, report, self.scan_bytes))
     }

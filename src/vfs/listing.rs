@@ -10,7 +10,7 @@ use std::{sync::Arc, time::Duration};
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::{Entry, Freshness, Op, Vfs};
+use super::{Entry, Freshness, Op, Vfs, pins::Pins};
 use crate::{
     bucket::{ListRequest, Milestones, Object},
     error::{Error, Kind, Result},
@@ -39,6 +39,7 @@ struct MountListings {
     learned: Vec<(String, Milestones)>,
     /// The server was seen to list out of byte order: do not stream what it lists.
     disorderly: bool,
+    pins: Pins,
 }
 
 /// A snapshot with the moment its listing began (monotonic clock).
@@ -51,6 +52,14 @@ struct Listed {
 impl Listings {
     pub(super) fn new(mounts: usize) -> Self {
         Self { mounts: (0..mounts).map(|_| MountListings::default()).collect() }
+    }
+
+    pub(super) fn pins(&self, mount: usize) -> &Pins {
+        &self.mounts[mount].pins
+    }
+
+    pub(super) fn pins_mut(&mut self, mount: usize) -> &mut Pins {
+        &mut self.mounts[mount].pins
     }
 }
 
@@ -79,16 +88,21 @@ pub enum Target {
 }
 
 impl Vfs {
-    /// The newest snapshot that covers all keys starting with `prefix` and is fresh enough.
+    /// The snapshot that `op` goes on in, or else the newest that covers all keys starting with
+    /// `prefix` and is fresh enough.
     pub(super) fn fresh(&self, op: &Op, mount: usize, prefix: &str) -> Option<Arc<Snapshot>> {
-        let oldest = self.oldest(op);
-        let listings = self.listings();
-        let kept = &listings.mounts[mount].kept;
-        kept.iter()
-            .filter(|l| l.began >= oldest && prefix.starts_with(l.snapshot.prefix()))
-            .max_by_key(|l| l.began)
-            .map(|l| l.snapshot.clone())
-            .inspect(|snapshot| op.lists(mount, snapshot.listed_at()))
+        let newest = || {
+            let oldest = self.oldest(op);
+            let listings = self.listings();
+            let kept = &listings.mounts[mount].kept;
+            kept.iter()
+                .filter(|l| l.began >= oldest && prefix.starts_with(l.snapshot.prefix()))
+                .max_by_key(|l| l.began)
+                .map(|l| l.snapshot.clone())
+        };
+        let snapshot = self.pinned(op, mount, prefix).or_else(newest)?;
+        op.lists(mount, snapshot.listed_at());
+        Some(snapshot)
     }
 
     /// When a listing must have begun for `op` to answer from it.
@@ -216,6 +230,10 @@ impl Vfs {
         }
         if let Some(snapshot) = self.fresh(op, mount, key) {
             return Ok((snapshot.get(key), dir.is_some_and(|dir| snapshot.has_dir(dir))));
+        }
+        // An earlier page has listed it as a directory.
+        if dir.is_some_and(|dir| self.is_pinned_below(op, mount, dir)) {
+            return Ok((None, true));
         }
         let (objects, truncated) = self.first_page(op, mount, key).await?;
         let object = objects.iter().find(|o| o.key == key).cloned();

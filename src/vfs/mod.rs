@@ -20,9 +20,11 @@ mod index;
 mod lines;
 mod listing;
 mod marks;
+mod pins;
 mod purse;
 mod scopes;
 mod stat;
+mod underway;
 #[cfg(feature = "index")]
 mod veil;
 mod walk;
@@ -48,10 +50,11 @@ pub use index::IndexOptions;
 pub(crate) use index::{IndexView, ends_the_operation, failure_of_bucket};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
+pub(crate) use pins::Pin;
 pub use stat::{Level, ListedEntry, Stat};
 pub use walk::{Scope, Walk};
 
-use self::{index::Indexes, listing::Listings, marks::Marks};
+use self::{index::Indexes, listing::Listings, marks::Marks, pins::Ended};
 use crate::{
     bucket::{Bucket, Call, Meter, Object},
     cache::Cache,
@@ -83,6 +86,9 @@ pub struct Mount {
 /// Notes of one operation.
 const NOTES: usize = 32;
 
+/// Listings that a cursor names.
+const PINS: usize = 8;
+
 /// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -104,6 +110,15 @@ pub struct Op {
     reserved: Arc<Mutex<HashSet<(usize, String)>>>,
     /// What whoever asked should know; each text once.
     notes: Arc<Mutex<Vec<String>>>,
+    /// `None` for what has no pages.
+    pages: Option<Arc<Paging>>,
+}
+
+/// Of a page: the listings that it goes on in, and those that it used.
+#[derive(Debug, Default)]
+struct Paging {
+    from: Vec<Pin>,
+    used: Mutex<Vec<(Pin, Option<Ended>)>>,
 }
 
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
@@ -124,6 +139,51 @@ impl Op {
         self.call.meter = Arc::new(Meter::below(Arc::clone(account.meter())));
         self.account = Some(account);
         self
+    }
+
+    /// The same operation as one page of an answer, which goes on in these listings.
+    pub(crate) fn in_pages(mut self, from: Vec<Pin>) -> Self {
+        self.pages = Some(Arc::new(Paging { from, ..Paging::default() }));
+        self
+    }
+
+    fn is_paged(&self) -> bool {
+        self.pages.is_some()
+    }
+
+    /// The listings that it goes on in.
+    fn pins(&self) -> &[Pin] {
+        self.pages.as_ref().map_or(&[], |pages| &pages.from)
+    }
+
+    /// It uses a listing, which has come to its end where that is known.
+    fn pins_to(&self, pin: Pin, ended: Option<Ended>) {
+        let Some(pages) = &self.pages else { return };
+        let mut used = pages.used.lock().unwrap_or_else(PoisonError::into_inner);
+        used.retain(|(known, _)| !known.is_like(&pin));
+        // Each is that of one head of a glob; the last are the ones to go on in.
+        if used.len() == PINS {
+            used.remove(0);
+        }
+        used.push((pin, ended));
+    }
+
+    fn used_listings(&self) -> Vec<(Pin, Option<Ended>)> {
+        let used =
+            |pages: &Arc<Paging>| pages.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        self.pages.as_ref().map(used).unwrap_or_default()
+    }
+
+    /// The listings that it used.
+    pub(crate) fn pinned_to(&self) -> Vec<Pin> {
+        self.used_listings().into_iter().map(|(pin, _)| pin).collect()
+    }
+
+    /// Whether it had to list anew what it was to go on in.
+    pub(crate) fn lost_its_place(&self) -> bool {
+        let used = self.pinned_to();
+        let lost = |from: &Pin| used.iter().any(|pin| pin.is_like(from) && pin != from);
+        self.pins().iter().any(lost)
     }
 
     /// When the oldest listing that the operation used began: milliseconds since the Unix epoch.
@@ -284,6 +344,7 @@ impl Vfs {
             allowed: Arc::default(),
             reserved: Arc::default(),
             notes: Arc::default(),
+            pages: None,
         }
     }
 

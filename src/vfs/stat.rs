@@ -6,7 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use super::{Entry, Op, Target, Vfs};
+use super::{
+    Entry, Op, Target, Vfs,
+    pins::{Ended, Pin},
+};
 use crate::{
     bucket::{ListRequest, Object, Pages},
     error::{Error, Kind, Result},
@@ -161,9 +164,18 @@ impl Vfs {
                 if !exists && !prefix.is_empty() && lost.is_none() {
                     return Err(self.missing_dir(op, path).await);
                 }
+                let pin = Pin::level(mount, snapshot.listed_at(), &prefix);
+                op.pins_to(pin, Some(Ended::Listing(snapshot)));
                 (children, lost.into_iter().collect(), None)
             }
-            None => self.one_level(op, mount, &prefix, path, known).await?,
+            None => match self.pinned_level(op, mount, &prefix) {
+                Some((pin, children)) => {
+                    op.lists(mount, pin.listed_at);
+                    op.pins_to(pin, Some(Ended::Level(prefix, children.clone())));
+                    (children.to_vec(), Vec::new(), None)
+                }
+                None => self.one_level(op, mount, &prefix, path, known).await?,
+            },
         };
         let entries = children
             .into_iter()
@@ -184,7 +196,8 @@ impl Vfs {
         path: &str,
         known: bool,
     ) -> Result<(Vec<Child>, Vec<String>, Option<Error>)> {
-        op.lists(mount, self.now_ms());
+        let listed_at = self.now_ms();
+        op.lists(mount, listed_at);
         let request =
             ListRequest { prefix: prefix.to_owned(), one_level: true, ..ListRequest::default() };
         let mut pages = Pages::new(self.bucket_for(op, mount), op.call.clone(), request);
@@ -228,7 +241,12 @@ impl Vfs {
             return Err(self.missing_dir(op, path).await);
         }
         let notes = lost_note(lost_count, &lost).into_iter().collect();
-        Ok((children.into_values().collect(), notes, failed))
+        let children: Vec<Child> = children.into_values().collect();
+        if op.is_paged() && failed.is_none() {
+            let level = Ended::Level(prefix.to_owned(), children.as_slice().into());
+            op.pins_to(Pin::level(mount, listed_at, prefix), Some(level));
+        }
+        Ok((children, notes, failed))
     }
 
     /// The canonical path of a directory of a mount, ending in `/`.

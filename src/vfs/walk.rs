@@ -7,13 +7,17 @@
 //!
 //! Where an earlier listing is known, however old, the pages come from several ranges at once.
 
-use std::{collections::VecDeque, ops::Bound, sync::Arc, time::Duration};
+use std::{collections::VecDeque, ops::Bound, sync::Arc};
 
-use super::{Entry, Op, Vfs, stat::lost_note};
+use super::{
+    Entry, Op, Vfs,
+    pins::{Ended, Held, Pin},
+    stat::lost_note,
+    underway::{Fetched, Listing},
+};
 use crate::{
-    bucket::{ListPage, ListRequest, ListingNotes, Milestones, Object, Pages, Ranges},
+    bucket::{ListingNotes, Milestones, Object},
     error::{Error, Kind, Result},
-    platform::Task,
     tree::{Snapshot, SnapshotBuilder},
 };
 
@@ -45,70 +49,20 @@ pub struct Walk {
     place: String,
     /// Scopes that were handed out to their end.
     ended: u64,
+    in_a_row: bool,
 }
 
 #[derive(Debug)]
 enum Current {
     Listing(Box<Listing>),
-    Kept { mount: usize, snapshot: Arc<Snapshot>, scope: Scope, skip: Option<Arc<Snapshot>> },
-}
-
-#[derive(Debug)]
-struct Listing {
-    scope: Scope,
-    /// The page that is being fetched while the one before it is worked on.
-    ahead: Task<Fetched>,
-    builder: SnapshotBuilder,
-    began: Duration,
-    listed_at: i64,
-    last: Option<String>,
-    /// The greatest key so far, and how many came after a greater one.
-    greatest: String,
-    late: u64,
-    /// What was handed out before the order broke.
-    emitted: Option<SnapshotBuilder>,
-    /// See [`Ranges::restarted`].
-    restarted: bool,
-    collecting: bool,
-}
-
-/// Where the pages come from.
-#[derive(Debug)]
-enum Source {
-    Row(Box<Pages>),
-    Ranges(Box<Ranges>),
-}
-
-impl Source {
-    fn notes(&self) -> ListingNotes {
-        match self {
-            Self::Row(pages) => pages.notes(),
-            Self::Ranges(ranges) => ranges.notes(),
-        }
-    }
-
-    /// Whether the listing began again, so that what is to come is all of it.
-    fn restarted(&self) -> bool {
-        matches!(self, Self::Ranges(ranges) if ranges.restarted())
-    }
-
-    fn remarks(&self) -> &[String] {
-        match self {
-            Self::Row(_) => &[],
-            Self::Ranges(ranges) => ranges.remarks(),
-        }
-    }
-}
-
-/// A page, and what fetches the one after it.
-type Fetched = (Source, Result<Option<ListPage>>);
-
-async fn fetch(mut source: Source) -> Fetched {
-    let page = match &mut source {
-        Source::Row(pages) => Box::pin(pages.next()).await,
-        Source::Ranges(ranges) => Box::pin(ranges.next()).await,
-    };
-    (source, page)
+    Kept {
+        mount: usize,
+        snapshot: Arc<Snapshot>,
+        scope: Scope,
+        skip: Option<Arc<Snapshot>>,
+        /// What goes on where the snapshot ends.
+        then: Option<Box<Listing>>,
+    },
 }
 
 impl Vfs {
@@ -129,6 +83,7 @@ impl Vfs {
             last: None,
             place: "/".to_owned(),
             ended: 0,
+            in_a_row: false,
         }
     }
 
@@ -162,6 +117,13 @@ impl Scope {
 }
 
 impl Walk {
+    /// Lists one page after another, for a reader who wants no more than the first few: ranges
+    /// fetch what lies far behind them.
+    pub fn in_a_row(mut self) -> Self {
+        self.in_a_row = true;
+        self
+    }
+
     /// The next batch, never empty, or `None` at the end. To be awaited to its end: dropped half
     /// way it loses the page under way and with it the rest of its scope.
     ///
@@ -180,14 +142,19 @@ impl Walk {
                     Box::pin(learned).await;
                     self.current = Some(self.start(scope));
                 }
-                Some(Current::Kept { mount, snapshot, scope, skip }) => {
-                    if let Some(batch) = self.take_kept(mount, snapshot, scope, skip) {
+                Some(Current::Kept { mount, snapshot, scope, skip, then }) => {
+                    if let Some(batch) = self.take_kept(mount, snapshot, scope, skip, then) {
                         return Ok(Some(batch));
                     }
                     self.ended += u64::from(self.current.is_none());
                 }
                 Some(Current::Listing(listing)) => {
-                    if let Some(batch) = self.take_page(listing).await? {
+                    // Dropped while it waits, the walk has the listing still.
+                    let waiting = self.current.insert(Current::Listing(listing));
+                    let Current::Listing(listing) = waiting else { continue };
+                    let fetched = listing.fetched(&self.vfs).await;
+                    let Some(Current::Listing(listing)) = self.current.take() else { continue };
+                    if let Some(batch) = self.take_page(listing, fetched)? {
                         return Ok(Some(batch));
                     }
                     self.ended += u64::from(self.current.is_none());
@@ -201,44 +168,18 @@ impl Walk {
         let vfs = self.vfs.clone();
         if let Some(snapshot) = vfs.fresh(&self.op, scope.mount, &scope.prefix) {
             self.used(snapshot.clone());
-            return Current::Kept { mount: scope.mount, snapshot, scope, skip: None };
+            let pin = Pin::below(scope.mount, snapshot.listed_at(), &scope.prefix);
+            self.op.pins_to(pin, Some(Ended::Listing(snapshot.clone())));
+            return Current::Kept { mount: scope.mount, snapshot, scope, skip: None, then: None };
         }
-        let request = ListRequest { prefix: scope.prefix.clone(), ..ListRequest::default() };
-        let source = self.source(&scope, request);
-        vfs.make_room(&self.op, scope.mount, &scope.prefix);
-        let listed_at = vfs.now_ms();
-        let began = vfs.platform().monotonic();
-        let collecting = vfs.disorderly(scope.mount);
-        self.op.lists(scope.mount, listed_at);
-        let ahead = vfs.platform().spawn(fetch(source));
-        Current::Listing(Box::new(Listing {
-            scope,
-            ahead,
-            builder: SnapshotBuilder::new(),
-            began,
-            listed_at,
-            last: None,
-            greatest: String::new(),
-            late: 0,
-            emitted: None,
-            restarted: false,
-            collecting,
-        }))
-    }
-
-    /// What lists a scope: in ranges where it is known how to split it, and worth it.
-    fn source(&self, scope: &Scope, request: ListRequest) -> Source {
-        let (vfs, op) = (&self.vfs, &self.op);
-        let bucket = vfs.bucket_for(op, scope.mount);
-        let call = op.call.clone();
-        match vfs.milestones(scope.mount, &scope.prefix).filter(|m| affordable(op, m)) {
-            Some(milestones) => {
-                let platform = vfs.platform().clone();
-                let ranges = Ranges::new(bucket, call, platform, request, milestones);
-                Source::Ranges(Box::new(ranges))
-            }
-            None => Source::Row(Box::new(Pages::new(bucket, call, request))),
+        let mount = scope.mount;
+        if let Some((mut listing, snapshot)) = vfs.take_pinned(&self.op, mount, &scope.prefix) {
+            listing.resume(&vfs, &self.op);
+            return Current::Kept { mount, snapshot, scope, skip: None, then: Some(listing) };
         }
+        let split = vfs.milestones(mount, &scope.prefix);
+        let split = split.filter(|m| !self.in_a_row && affordable(&self.op, m));
+        Current::Listing(Box::new(Listing::begin(&vfs, &self.op, scope, split)))
     }
 
     fn take_kept(
@@ -247,6 +188,7 @@ impl Walk {
         snapshot: Arc<Snapshot>,
         mut scope: Scope,
         skip: Option<Arc<Snapshot>>,
+        then: Option<Box<Listing>>,
     ) -> Option<Vec<Entry>> {
         let mut batch = Vec::new();
         let mut last = None;
@@ -264,29 +206,61 @@ impl Walk {
             }
             batch.push(self.vfs.entry(mount, object));
         }
-        let last = last?;
+        let Some(last) = last else {
+            let mut listing = then?;
+            listing.builder.absorb(&snapshot);
+            listing.scope = scope;
+            self.current = Some(Current::Listing(listing));
+            return None;
+        };
         scope.from = Some(Bound::Excluded(last));
         self.listed += batch.len() as u64;
-        self.current = Some(Current::Kept { mount, snapshot, scope, skip });
+        self.current = Some(Current::Kept { mount, snapshot, scope, skip, then });
         // An empty batch that still advanced is not the end: let the loop come round again.
         (!batch.is_empty()).then_some(batch)
     }
 
-    async fn take_page(&mut self, mut listing: Box<Listing>) -> Result<Option<Vec<Entry>>> {
-        let Some((source, page)) = (&mut listing.ahead).await else {
-            return Err(Error::new(Kind::Cancelled, "the listing was stopped"));
+    fn take_page(
+        &mut self,
+        mut listing: Box<Listing>,
+        fetched: Option<Fetched>,
+    ) -> Result<Option<Vec<Entry>>> {
+        let resumed = std::mem::take(&mut listing.resumed);
+        let (source, page) = match fetched {
+            // It was asked for by an operation that could not pay: this one has not tried.
+            Some((source, Err(error))) if resumed && source.may_be_asked_again(&error) => {
+                listing.leave_unpaid(source);
+                self.current = Some(Current::Listing(listing));
+                return Ok(None);
+            }
+            None | Some((_, Err(_))) if resumed => {
+                let scope = listing.scope.clone();
+                self.current = Some(self.start(scope));
+                return Ok(None);
+            }
+            None => return Err(Error::new(Kind::Cancelled, "the listing was stopped")),
+            Some(fetched) => fetched,
         };
-        let Some(page) = page? else {
-            self.notes.extend_from_slice(source.remarks());
-            self.finish(*listing, source.notes());
-            return Ok(None);
+        let page = match page {
+            Ok(Some(page)) => page,
+            Ok(None) => {
+                self.notes.extend_from_slice(source.remarks());
+                self.finish(*listing, source.notes());
+                return Ok(None);
+            }
+            Err(error) => {
+                if self.op.is_paged() && source.may_be_asked_again(&error) {
+                    listing.leave_unpaid(source);
+                    self.current = Some(Current::Listing(listing));
+                }
+                return Err(error);
+            }
         };
         if source.restarted() && !listing.restarted {
             listing.restarted = true;
             self.break_order(&mut listing);
         }
-        // After the last page this sends nothing.
-        listing.ahead = self.vfs.platform().spawn(fetch(source));
+        listing.fetch_ahead(&self.vfs, source);
         page.unaddressable.into_iter().for_each(|key| listing.builder.add_unaddressable(key));
         if !listing.collecting && !in_order(listing.last.as_deref(), &page.objects) {
             self.break_order(&mut listing);
@@ -351,8 +325,16 @@ impl Walk {
         let whole = Arc::new(whole);
         self.vfs.keep(scope.mount, began, whole.clone());
         self.used(whole.clone());
+        let pin = Pin::below(scope.mount, listed_at, &scope.prefix);
+        self.op.pins_to(pin, Some(Ended::Listing(whole.clone())));
         if collecting {
-            self.current = Some(Current::Kept { mount: scope.mount, snapshot: whole, scope, skip });
+            self.current = Some(Current::Kept {
+                mount: scope.mount,
+                snapshot: whole,
+                scope,
+                skip,
+                then: None,
+            });
         }
     }
 
@@ -388,6 +370,25 @@ impl Walk {
             notes.extend(lost_note(snapshot.report().unaddressable, snapshot.unaddressable()));
         }
         notes
+    }
+}
+
+impl Drop for Walk {
+    /// Who stopped in the middle of a listing may come back for the rest of it.
+    fn drop(&mut self) {
+        if !self.op.is_paged() {
+            return;
+        }
+        let (listing, so_far) = match self.current.take() {
+            Some(Current::Listing(mut listing)) if !listing.collecting => {
+                let so_far = Arc::new(listing.so_far());
+                (listing, so_far)
+            }
+            Some(Current::Kept { snapshot, then: Some(listing), .. }) => (listing, snapshot),
+            _ => return,
+        };
+        listing.relay.let_go();
+        self.vfs.pin(listing.pin(), Held::Part(listing, so_far));
     }
 }
 

@@ -66,39 +66,144 @@ async fn cursors_are_for_their_query_tenant_and_mounts_alone() {
     refused(own.call("list", json!({"cursor": cursor})).await, "another query");
 }
 
+/// Arguments of each tool that has pages, for pages of this many results.
+fn paged(limit: u64) -> [(&'static str, Value); 4] {
+    [
+        ("grep", json!({"pattern": "needle", "output_mode": "files_with_matches", "limit": limit})),
+        ("glob", json!({"pattern": "**", "limit": limit})),
+        ("list", json!({"recursive": true, "limit": limit})),
+        ("list", json!({"path": "/docs", "limit": limit})),
+    ]
+}
+
 #[tokio::test(flavor = "multi_thread")]
-async fn the_last_page_says_once_that_the_bucket_was_listed_again() {
+async fn pages_go_on_in_one_listing_and_never_list_a_page_twice() {
     let server = TestServer::start().await;
-    server.store().fill((0..10).map(|i| (format!("{i}.md"), "needle\n")));
-    let kept = Freshness::Bounded(Duration::from_secs(3600));
-    for (freshness, stale) in [(kept, false), (Freshness::Strict, true)] {
-        let sandbox = options(&server, SandboxOptions { freshness, ..Default::default() });
-        // Listed to its end, so that the listing can be kept.
-        sandbox.call("glob", json!({"pattern": "**"})).await.expect("all");
-        for (tool, first) in [
-            ("grep", json!({"pattern": "needle", "limit": 4})),
-            ("glob", json!({"pattern": "**", "limit": 4})),
-            ("list", json!({"recursive": true, "limit": 4})),
-        ] {
-            let mut args = first.clone();
-            let mut told = Vec::new();
-            loop {
-                let page = say(&sandbox, tool, args.clone()).await;
-                told.push(page.text().contains("listed again"));
-                let Some(cursor) = page.envelope.cursor else { break };
-                args["cursor"] = cursor.into();
-                tokio::time::sleep(Duration::from_millis(5)).await;
+    let keys = (0..4500).map(|i| format!("docs/{i:04}.md"));
+    server.store().fill(keys.map(|key| (key, "needle\n")));
+    for (tool, first) in paged(900) {
+        let sandbox = served(&server);
+        server.reset();
+        let (mut args, mut seen) = (first.clone(), Vec::new());
+        let mut times = Vec::new();
+        for page in 0.. {
+            let answer = sandbox.call(tool, args.clone()).await.expect("a page");
+            let envelope = &answer["envelope"];
+            // The first page has also looked whether /docs is a directory.
+            if first["path"].is_null() || page > 0 {
+                times.push(envelope["as_of"].clone());
             }
-            assert_eq!(told, [false, false, stale], "{tool}");
+            assert!(!envelope.to_string().contains("listed again"), "{tool}: {envelope}");
+            let paths = match tool {
+                "grep" => &answer["files"],
+                "glob" => &answer["paths"],
+                _ => &answer["entries"],
+            };
+            let path = |found: &Value| found["path"].as_str().or(found.as_str()).map(str::to_owned);
+            seen.extend(paths.as_array().expect("results").iter().filter_map(path));
+            let Some(cursor) = envelope["cursor"].as_str() else { break };
+            args["cursor"] = cursor.into();
+            // Before the cursor, where a newer listing would have it.
+            server.store().put(format!("docs/0000-{page}.md"), "needle\n");
+        }
+        let files = seen.iter().filter(|path| !path.ends_with('/')).count();
+        assert_eq!(files, 4500, "{tool} {first}");
+        assert!(seen.is_sorted(), "{tool}");
+        times.dedup();
+        assert_eq!(times.len(), 1, "{tool}: {times:?}");
+        // To find that /docs is a directory takes one more.
+        let most = if first["path"].is_null() { 5 } else { 6 };
+        assert_eq!(server.counts().lists, most, "{tool} {first}");
+        for page in 0..6 {
+            server.store().delete(format!("docs/0000-{page}.md"));
         }
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pages_of_a_listing_in_ranges_go_on_in_it() {
+    let server = TestServer::start().await;
+    let keys = (0..30_000).map(|i| format!("docs/{i:05}.md"));
+    server.store().fill(keys.map(|key| (key, "hay\n")));
+    let sandbox = served(&server);
+    // It tells where to split the next ones.
+    sandbox.call("glob", json!({"pattern": "none"})).await.expect("no file");
+    server.reset();
+    let (mut args, mut found) = (json!({"pattern": "**", "limit": 4000}), 0);
+    loop {
+        let answer = sandbox.call("glob", args.clone()).await.expect("a page");
+        assert!(!answer["envelope"].to_string().contains("listed again"), "{answer}");
+        found += answer["paths"].as_array().expect("paths").len();
+        let Some(cursor) = answer["envelope"]["cursor"].as_str() else { break };
+        args["cursor"] = cursor.into();
+    }
+    assert_eq!(found, 30_000);
+    assert!(server.counts().lists <= 30 + 18, "{} lists", server.counts().lists);
+    // Who takes the first few has nothing fetched from far behind them.
+    server.reset();
+    let some = json!({"recursive": true, "limit": 500});
+    sandbox.call("list", some).await.expect("a page");
+    // The page that the answer is on, and the one after it.
+    assert!(server.counts().lists <= 2, "{} lists", server.counts().lists);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_of_a_newer_listing_says_so() {
+    let server = TestServer::start().await;
+    server.store().fill((0..10).map(|i| (format!("docs/{i}.md"), "needle\n")));
+    let opened = |freshness| {
+        let cursor_key = CursorKey::new(b"the secret of both");
+        options(&server, SandboxOptions { freshness, cursor_key, ..Default::default() })
+    };
+    let kept = Freshness::Bounded(Duration::from_secs(3600));
+    for freshness in [kept, Freshness::Strict] {
+        for (tool, first) in paged(4) {
+            let mut args = first;
+            let page = say(&opened(freshness), tool, args.clone()).await;
+            args["cursor"] = page.envelope.cursor.expect("there is more").into();
+            tokio::time::sleep(Duration::from_millis(5)).await;
+            // Another process, which never saw the listing of the first page.
+            let other = opened(freshness);
+            let mut told = Vec::new();
+            loop {
+                let page = say(&other, tool, args.clone()).await;
+                told.push(page.text().contains("listed again since the page before"));
+                let Some(cursor) = page.envelope.cursor else { break };
+                args["cursor"] = cursor.into();
+            }
+            assert_eq!(told, [true, false], "{tool}");
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_page_that_a_budget_cut_goes_on_with_the_next_request() {
+    let server = TestServer::start().await;
+    server.store().fill((0..3500).map(|i| (format!("docs/{i:04}.md"), "hay\n")));
+    let sandbox = served(&server);
+    let one = Budget { requests: Some(1), ..Budget::default() };
+    let tight = CallOptions { chars: MAX_CHARS, budget: one, ..CallOptions::default() };
+    // Each list request brings a thousand names, and 400 of them are asked for at a time.
+    let mut args = json!({"pattern": "**", "limit": 400});
+    let mut found = 0;
+    loop {
+        let page = sandbox.call_text("glob", args.clone(), &tight).await;
+        assert!(!page.text().contains("listed again"), "{}", page.text());
+        found += page.results;
+        let Some(cursor) = page.envelope.cursor else { break };
+        args["cursor"] = cursor.into();
+    }
+    assert_eq!((found, server.counts().lists), (3500, 4));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_page_that_gets_nowhere_gives_no_cursor_and_says_what_to_do() {
     let server = TestServer::start().await;
     server.store().fill((0..1500).map(|i| (format!("{i:04}.md"), "needle\n")));
-    let sandbox = served(&server);
+    let opened = || {
+        let cursor_key = CursorKey::new(b"the secret of both");
+        options(&server, SandboxOptions { cursor_key, ..Default::default() })
+    };
     let generous = CallOptions { chars: MAX_CHARS, ..CallOptions::default() };
     let one = Budget { requests: Some(1), ..Budget::default() };
     let tight = CallOptions { budget: one, ..generous.clone() };
@@ -107,10 +212,12 @@ async fn a_page_that_gets_nowhere_gives_no_cursor_and_says_what_to_do() {
         ("list", json!({"recursive": true, "limit": 1000})),
         ("grep", json!({"pattern": "needle", "limit": 1000})),
     ] {
-        let page = sandbox.call(tool, first.clone()).await.expect("a page");
+        let page = opened().call(tool, first.clone()).await.expect("a page");
         let mut args = first;
         args["cursor"] = page["envelope"]["cursor"].clone();
-        // A page lists again from the start: one request ends before the place is come to.
+        // Elsewhere it is listed again from the start: one request ends before the place is come
+        // to.
+        let sandbox = opened();
         let stuck = sandbox.call_text(tool, args.clone(), &tight).await;
         let text = stuck.text();
         assert_eq!((stuck.results, &stuck.envelope.cursor), (0, &None), "{tool}: {text}");

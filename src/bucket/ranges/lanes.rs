@@ -245,6 +245,10 @@ impl Lanes {
         &self.progress
     }
 
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting
+    }
+
     /// Stops everything.
     pub(super) fn into_progress(self) -> Progress {
         self.progress

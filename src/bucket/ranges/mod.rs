@@ -210,6 +210,14 @@ impl Ranges {
         }
     }
 
+    /// Bytes of the pages that were fetched and not handed out, about.
+    pub fn waiting(&self) -> usize {
+        match &self.phase {
+            Phase::Starts(lanes) | Phase::Prefixes(lanes) => lanes.waiting(),
+            Phase::Rest { .. } | Phase::Pages(_) | Phase::Over => 0,
+        }
+    }
+
     /// What a person should know about how it was listed.
     pub fn remarks(&self) -> &[String] {
         &self.remarks

@@ -63,7 +63,7 @@ pub struct Scan<C> {
     passed: u64,
     /// Of what an index let it leave alone, what the reader has passed.
     left_out: NotRead,
-    /// `None` once the work is stopped.
+    /// `None` once the work has stopped.
     driver: Option<Task<()>>,
 }
 
@@ -298,7 +298,18 @@ impl<C> Scan<C> {
     fn stop(&mut self) {
         self.over = true;
         self.board.cancel();
-        self.driver = None;
+        if let Some(driver) = &self.driver {
+            driver.stop();
+        }
+    }
+
+    /// Waits until the work has stopped, once it was told to.
+    pub(super) async fn settle(&mut self) {
+        if self.over
+            && let Some(driver) = self.driver.take()
+        {
+            driver.await;
+        }
     }
 
     /// What was searched so far, what was passed over, and what it cost.

@@ -82,6 +82,15 @@ impl Child {
             Self::Dir(prefix) => prefix,
         }
     }
+
+    /// Bytes that it takes, about.
+    pub(crate) fn weight(&self) -> usize {
+        size_of::<Self>()
+            + match self {
+                Self::File(object) => object.key.len() + object.etag.0.len(),
+                Self::Dir(prefix) => prefix.len(),
+            }
+    }
 }
 
 /// The children of one directory, in byte order of [`Child::key`].
