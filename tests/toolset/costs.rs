@@ -136,30 +136,36 @@ async fn compiling_a_pattern_keeps_no_other_call_waiting() {
     let server = TestServer::start().await;
     server.store().put("a.md", "w07919ä\n");
     let sandbox = served(&server);
-    // This runtime has one thread: whoever compiles on it stops the clock beside it.
-    let ticking = async {
-        let mut longest = Duration::ZERO;
-        loop {
-            let before = Instant::now();
-            tokio::time::sleep(Duration::from_millis(1)).await;
-            longest = longest.max(before.elapsed());
-            if STOP.load(Ordering::Relaxed) {
-                return longest;
+    // This runtime has one thread: whoever compiles on it stops the clock beside it, each time. A
+    // busy machine stops it too, but not always.
+    let mut seen = Vec::new();
+    for _ in 0..5 {
+        let stop = AtomicBool::new(false);
+        let ticking = async {
+            let mut longest = Duration::ZERO;
+            while !stop.load(Ordering::Relaxed) {
+                let before = Instant::now();
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                longest = longest.max(before.elapsed());
             }
+            longest
+        };
+        let calling = async {
+            let began = Instant::now();
+            let answer = sandbox.call("grep", heavy()).await.expect("an answer");
+            assert_eq!(answer["files"][0]["path"], json!("/a.md"));
+            let mut stream = sandbox.start_hits(heavy()).await.expect("a stream");
+            assert!(matches!(stream.next().await, Some(HitEvent::File { .. })));
+            stop.store(true, Ordering::Relaxed);
+            began.elapsed()
+        };
+        let (longest, whole) = tokio::join!(ticking, calling);
+        if longest < whole / 4 {
+            return;
         }
-    };
-    static STOP: AtomicBool = AtomicBool::new(false);
-    let calling = async {
-        let began = Instant::now();
-        let answer = sandbox.call("grep", heavy()).await.expect("an answer");
-        assert_eq!(answer["files"][0]["path"], json!("/a.md"));
-        let mut stream = sandbox.start_hits(heavy()).await.expect("a stream");
-        assert!(matches!(stream.next().await, Some(HitEvent::File { .. })));
-        STOP.store(true, Ordering::Relaxed);
-        began.elapsed()
-    };
-    let (longest, whole) = tokio::join!(ticking, calling);
-    assert!(longest < whole / 4, "{longest:?} of {whole:?} without a turn");
+        seen.push((longest, whole));
+    }
+    panic!("without a turn, of the whole time: {seen:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
