@@ -1,0 +1,93 @@
+//! An index that is published to a directory of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// A bucket whose first article has the needle, and room beside it.
+struct Place {
+    dir: TempDir,
+    bucket: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bucket = dir.path().join("bucket");
+        fs::create_dir_all(bucket.join("docs")).expect("a directory");
+        for number in 0..40 {
+            let what = if number == 0 { "needle" } else { "haystack" };
+            let text = format!("# Article {number}\n\nAbout the {what}.\n");
+            fs::write(bucket.join(format!("docs/{number:02}.md")), text).expect("a file");
+        }
+        Self { dir, bucket }
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The exit code, and what is printed on standard output and standard error.
+    fn ran(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_r2vfs"))
+            .args(words)
+            .env_clear()
+            .env("R2VFS_BUCKET", &self.bucket)
+            .env("HOME", self.dir.path())
+            .output()
+            .expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    #[track_caller]
+    fn does(&self, words: &[&str]) -> String {
+        let (code, out, err) = self.ran(words);
+        assert_eq!(code, Some(0), "{words:?}\n{out}\n{err}");
+        out
+    }
+
+    #[track_caller]
+    fn fails(&self, words: &[&str], parts: &[&str]) {
+        let (code, out, err) = self.ran(words);
+        let said = parts.iter().all(|part| err.contains(part));
+        assert!(code == Some(2) && said, "{words:?}: {code:?}, {parts:#?}\n{out}\n{err}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn search(index: &Path) -> [&str; 4] {
+    ["--index", text(index), "search", "needle"]
+}
+
+#[test]
+fn a_copy_of_a_published_index_asks_to_be_published_again() {
+    let place = Place::new();
+    let (published, copy) = (place.beside("published"), place.beside("copy"));
+    place.does(&["index", "build"]);
+    place.does(&["index", "publish", "--to", text(&published)]);
+    assert!(place.does(&search(&published)).contains("/docs/00.md"));
+
+    fs::create_dir(&copy).expect("a directory");
+    for file in fs::read_dir(&published).expect("it is there") {
+        let file = file.expect("an entry");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("a copy");
+    }
+    let version = "a published file is in another version than the manifest names, as in a copy";
+    let parts = ["/: the index cannot be used: ", version, "next: run `r2vfs index publish`"];
+    place.fails(&search(&copy), &parts);
+    // What needs no index does without, and says why.
+    let (code, out, err) = place.ran(&["--index", text(&copy), "grep", "-c", "needle", "--stats"]);
+    assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"));
+    assert!(err.contains("note: the index is not used: ") && err.contains(version), "{err}");
+    // And what it says helps.
+    place.does(&["index", "publish", "--to", text(&copy)]);
+    assert!(place.does(&search(&copy)).contains("/docs/00.md"));
+}
