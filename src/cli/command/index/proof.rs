@@ -113,9 +113,12 @@ pub(super) async fn verify(
     }
     context.print(plan, out, "verified", &proof, &lines)?;
     out.flush()?;
-    for problem in &proof.problems {
-        let error = Error::new(Kind::Undecodable, problem.as_str());
-        failures.tell(&error.hint("run `r2vfs index drop --yes` and `r2vfs index build`"));
+    let problem = |text: &String| Error::new(Kind::Undecodable, text.as_str());
+    if let Some((last, others)) = proof.problems.split_last() {
+        others.iter().for_each(|text| failures.note(&problem(text)));
+        // The same is to be done about all of them.
+        let next = "run `r2vfs index drop --yes` and `r2vfs index build`";
+        failures.tell(&problem(last).hint(next));
     }
     Ok(())
 }
