@@ -27,7 +27,6 @@ use crate::vfs::Freshness;
 #[command(
     name = "r2vfs",
     version,
-    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = AFTER_HELP
 )]

@@ -121,6 +121,15 @@ fn a_command_line() {
     world.say("find /").fails(&["no command `find`", "next: write `r2vfs glob`"]);
     world.say("grep --ignore-cse x").fails(&["--ignore-cse", "next: ", "--ignore-case"]);
     world.run(&[]).fails(&["no command", "next: "]);
+    world.say("index buidl").fails(&["no command `buidl`", "next: write `r2vfs index build`"]);
+    let commands = ["index", "token"];
+    for command in &commands[..if cfg!(feature = "server") { 2 } else { 1 }] {
+        let ran = world.say(command);
+        assert_eq!(ran.code, Some(2), "{ran}");
+        assert!(ran.err.contains(&format!("Usage: r2vfs {command} ")), "{ran}");
+    }
+    let help = world.say("help");
+    assert!(help.code == Some(0) && help.text().contains("Usage: r2vfs "), "{help}");
     world.say("tool lst {}").fails(&["\"lst\"", "next: did you mean list?"]);
     world.say("tool list --schemas").fails(&["--schemas", "next: "]);
 }
