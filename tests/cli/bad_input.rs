@@ -18,7 +18,13 @@ fn a_location() {
     world.run(&["-b", "r2://", "ls"]).fails(&["names no bucket", "next: "]);
     world.run(&["-b", "ftp://host/x", "ls"]).fails(&["ftp", "next: "]);
     world.run(&["-b", "s3://Bad_Bucket", "ls"]).fails(&["bucket's name", "next: "]);
-    world.run(&["-b", "./not-there", "ls"]).fails(&["next: "]);
+    let missing = "there is no such directory: ./not-there";
+    for command in [&["ls"][..], &["index", "build"], &["index", "publish"]] {
+        world.run(&[&["-b", "./not-there"], command].concat()).fails(&[missing, "next: "]);
+    }
+    world.run(&["--index", "./not-there", "grep", "x"]).fails(&[missing, "next: "]);
+    let doctor = world.run(&["-b", "./not-there", "doctor"]);
+    assert!(doctor.text().contains(missing), "{doctor}");
     world.run(&["--mount", "/kb", "ls"]).fails(&["names no location", "--mount /POINT=LOCATION"]);
     for wrong in ["s3://private", "s3://private=/kb", "kb=s3://private", "/kb=s3:private"] {
         let ran = world.run(&["--mount", wrong, "ls"]);
@@ -112,6 +118,11 @@ fn a_config_file_with_its_line() {
     ] {
         std::fs::write(&file, text).expect("a file");
         world.run(&["--config", name, "ls"]).fails(&["mounts.toml:", line, "next: "]);
+    }
+    for text in ["[[tenant]]\nname = \"acme\"\n", "[server]\n"] {
+        std::fs::write(&file, text).expect("a file");
+        let what = "mounts.toml is a configuration of `r2vfs serve`";
+        world.run(&["--config", name, "ls"]).fails(&[what, "[[mount]] tables"]);
     }
 }
 

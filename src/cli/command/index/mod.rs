@@ -11,7 +11,7 @@ use super::super::{
     args::index::{self as args, Index},
     exit::Exit,
     failure::{Failures, Stop, say},
-    options::{MountPlan, Options},
+    options::{MountPlan, Options, naming},
     output::Out,
     usage::wrong,
 };
@@ -256,7 +256,8 @@ impl Context<'_> {
             Error::new(Kind::Config, "there is no place for the index: HOME is not set")
                 .hint("name a directory with --index-dir")
         })?;
-        let bucket = config::open(&plan.location, &plan.settings, self.permits, self.platform)?;
+        let bucket = config::open(&plan.location, &plan.settings, self.permits, self.platform)
+            .map_err(|error| naming(error, &plan.location))?;
         let prefix = match &plan.location {
             Location::R2 { prefix, .. } | Location::S3 { prefix, .. } => prefix.clone(),
             Location::Directory { .. } => String::new(),
