@@ -13,7 +13,9 @@ use r2vfs_index::{
 };
 
 use super::{
-    Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox, close,
+    Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox,
+    answer::reached,
+    close,
     ranked::{DEFAULT_LIMIT, MAX_LIMIT},
     room::Room,
     text,
@@ -90,8 +92,7 @@ impl VirtualSandbox {
         let most = usize::try_from(limit).unwrap_or(0);
         // One more than is given tells whether there is more.
         let mut found = ranking.ask(&question, most + 1, true).await?;
-        let mut more =
-            (found.len() > most).then(|| format!("the limit of {limit} hits is reached"));
+        let mut more = (found.len() > most).then(|| reached(limit, "hit", "hits"));
         found.truncate(most);
         let mut hits = ranking.with_snippets(&question, found).await?;
         if let Some(room) = self.room

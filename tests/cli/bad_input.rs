@@ -60,6 +60,9 @@ fn a_path() {
     world.say("ls /nowhere/").fails(&["r2vfs: /nowhere/: "]);
     world.say("stat /nowhere").fails(&["r2vfs: /nowhere: "]);
     world.say("grep x /nowhere").fails(&["r2vfs: /nowhere: "]);
+    world.say("search token rotate").fails(&["next: ", "was it meant as 'token rotate'?"]);
+    let ran = world.say("search token /rotate");
+    assert!(!ran.err.contains("was it meant"), "{ran}");
 }
 
 #[test]
@@ -85,8 +88,9 @@ fn a_pattern() {
 #[test]
 fn a_number() {
     let world = world();
+    let lines = world.say("read /docs/faq.md --offset 0");
+    lines.fails(&["'--offset <LINE>': lines are counted from 1", "next: "]);
     for line in [
-        "read /docs/faq.md --offset 0",
         "read /docs/faq.md --limit 0",
         "read /docs/faq.md --limit 9999999",
         "read /docs/faq.md --offset 99",
