@@ -24,6 +24,7 @@ mod fetch;
 mod garbage;
 mod job;
 mod join;
+mod placing;
 mod plan;
 mod publishing;
 mod report;

@@ -63,6 +63,10 @@ fn text(path: &Path) -> &str {
     path.to_str().expect("UTF-8")
 }
 
+fn publish(to: &Path) -> [&str; 4] {
+    ["index", "publish", "--to", text(to)]
+}
+
 fn search(index: &Path) -> [&str; 4] {
     ["--index", text(index), "search", "needle"]
 }
@@ -72,7 +76,7 @@ fn a_copy_of_a_published_index_asks_to_be_published_again() {
     let place = Place::new();
     let (published, copy) = (place.beside("published"), place.beside("copy"));
     place.does(&["index", "build"]);
-    place.does(&["index", "publish", "--to", text(&published)]);
+    place.does(&publish(&published));
     assert!(place.does(&search(&published)).contains("/docs/00.md"));
 
     fs::create_dir(&copy).expect("a directory");
@@ -88,6 +92,42 @@ fn a_copy_of_a_published_index_asks_to_be_published_again() {
     assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"));
     assert!(err.contains("note: the index is not used: ") && err.contains(version), "{err}");
     // And what it says helps.
-    place.does(&["index", "publish", "--to", text(&copy)]);
+    place.does(&publish(&copy));
     assert!(place.does(&search(&copy)).contains("/docs/00.md"));
+}
+
+#[test]
+fn a_place_that_is_no_place_for_an_index_is_refused() {
+    let place = Place::new();
+    place.does(&["index", "build"]);
+    let refused = |to: &Path, why: &str| place.fails(&publish(to), &[why, "next: "]);
+    let inside = "is inside the bucket that is indexed";
+    refused(&place.bucket, inside);
+    refused(&place.bucket.join("index"), inside);
+    refused(&place.bucket.join("docs/../docs/new/index"), inside);
+    #[cfg(unix)]
+    {
+        let link = place.beside("link");
+        std::os::unix::fs::symlink(&place.bucket, &link).expect("a link");
+        refused(&link.join("index"), inside);
+    }
+    let others = place.beside("others");
+    fs::create_dir(&others).expect("a directory");
+    for name in ["manifest.json", "notes.md"] {
+        fs::write(others.join(name), "{}").expect("a file");
+    }
+    refused(&others, "has other files in it, and no index");
+    assert_eq!(fs::read_dir(&others).expect("it is there").count(), 2, "nothing was written");
+    assert!(!place.bucket.join("index").exists() && !place.bucket.join("docs/new").exists());
+
+    // Empty, not there, half of an index, and the bucket's own place for it.
+    let empty = place.beside("empty");
+    fs::create_dir(&empty).expect("a directory");
+    let half = place.beside("half");
+    fs::create_dir(&half).expect("a directory");
+    fs::write(half.join("0123456789abcdef0123456789abcdef.seg"), "cut").expect("a file");
+    for to in [empty, half, place.beside("new/index"), place.bucket.join(".r2vfs")] {
+        place.does(&publish(&to));
+        place.does(&search(&to));
+    }
 }
