@@ -131,3 +131,42 @@ fn a_place_that_is_no_place_for_an_index_is_refused() {
         place.does(&search(&to));
     }
 }
+
+#[test]
+fn a_published_index_has_a_status() {
+    let place = Place::new();
+    let published = place.beside("published");
+    let other = place.beside("no-index-here");
+    place.does(&["index", "build"]);
+    place.does(&publish(&published));
+    fs::write(place.bucket.join("docs/new.md"), "new\n").expect("a file");
+    fs::remove_file(place.bucket.join("docs/39.md")).expect("it is there");
+
+    let here = place.does(&["index", "status"]);
+    assert!(here.starts_with("place: this machine\n"), "{here}");
+    let there = place.does(&["index", "status", "--index", text(&published)]);
+    let objects = "objects: 39 indexed, 0 changed, 1 new, 1 gone, 0 unreadable\n";
+    let head = format!("place: published, where --index says\n{objects}documents: 40 ");
+    assert!(there.starts_with(&head), "{there}");
+    for line in ["\nindex: ", "\n  pack: ", "\n  text: ", "\nversion: 1 of ", "\nlisted: "] {
+        assert!(there.contains(line), "{line}: {there}");
+    }
+    let docs = place.bucket.join("docs");
+    let lost = ["index", "status", "--index", text(&docs)];
+    place.fails(&lost, &["there is no published index", "next: run `r2vfs index publish`"]);
+
+    // The one in the bucket: if it is asked for, and if there is no other, as for a search.
+    place.fails(&["index", "status", "--published"], &["there is no published index"]);
+    place.does(&["index", "publish"]);
+    let bare = |words: &[&str]| {
+        let words =
+            [&["index", "status", "--no-list", "--index-dir", text(&other)], words].concat();
+        place.does(&words)
+    };
+    for out in [bare(&[]), bare(&["--published"]), place.does(&["index", "status", "--published"])]
+    {
+        assert!(out.starts_with("place: published in the bucket\n"), "{out}");
+    }
+    let none = ["--index", "off", "--index-dir", text(&other), "index", "status"];
+    place.fails(&none, &["next: run `r2vfs index build`"]);
+}
