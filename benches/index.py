@@ -88,7 +88,7 @@ def latency(args, scratch):
                 times.append(seconds * 1000)
                 cost = [l for l in done.stderr.decode().splitlines() if l.startswith("cost:")]
                 if cost:
-                    gets.append(int(cost[-1].split(" get requests")[0].split()[-1]))
+                    gets.append(int(cost[-1].split(" get request")[0].split()[-1]))
             times.sort()
             middle, last = times[len(times) // 2], times[min(len(times) - 1, int(len(times) * 0.99))]
             say(f"  {name:<34} {warmth}  p50 {middle:7.1f} ms  p99 {last:7.1f} ms"

@@ -186,7 +186,10 @@ fn stats_say_what_was_looked_at() {
     assert_eq!(ran.text(), "/docs/en/Guide.md:2:two\n/docs/index.html:1:<p>two</p>\n");
     assert!(ran.err.contains("complete: yes\nobjects: 7 listed, 7 searched, 2 matched\n"), "{ran}");
     let ran = articles().say("cat /a.md --stats");
-    assert!(ran.text() == "the first\n" && ran.err.contains(" 1 get requests, 10 bytes"), "{ran}");
+    assert!(ran.text() == "the first\n" && ran.err.contains(" 1 get request, 10 bytes"), "{ran}");
+    let ran = articles().say("search --limit 1 --stats two");
+    let asked = "complete: as far as was asked, the limit of 1 hit is reached\n";
+    assert!(ran.code == Some(0) && ran.err.contains(asked), "{ran}");
     for command in ["cat", "stat"] {
         let ran = articles().run(&["--stats", command, "/a.md", "/no\u{202e}where"]);
         assert_eq!(ran.err.matches("/no\\u{202e}where").count(), 2, "{ran}");

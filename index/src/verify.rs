@@ -23,7 +23,8 @@ const LISTED: usize = 100;
 #[derive(Debug)]
 pub struct Verified {
     index: Index,
-    prints: Vec<Vec<Print>>,
+    /// Of each segment, where its n-grams can be read.
+    prints: Vec<Option<Vec<Print>>>,
     extractor: Extractor,
     problems: Vec<Fault>,
     docs: u64,
@@ -58,14 +59,9 @@ pub async fn verify(index: &Index, mut done: impl FnMut(u64)) -> Verified {
         done(before);
         verified.note(pages);
         verified.note(numbers(segment));
-        let prints = match prints(segment).await {
-            Ok(prints) => prints,
-            Err(fault) => {
-                verified.note(Err(fault));
-                vec![NOTHING; segment.docs().len() as usize]
-            }
-        };
-        verified.prints.push(prints);
+        let prints = prints(segment).await;
+        verified.prints.push(prints.as_ref().ok().cloned());
+        verified.note(prints.map(drop));
         for (doc, row) in segment.docs() {
             verified.docs += 1;
             let at = DocRef { segment: number as u32, doc };
@@ -87,7 +83,7 @@ impl Verified {
         self.docs
     }
 
-    /// How many texts were proven to be covered by their n-grams.
+    /// How many texts were proven to be covered by their n-grams, each counted once.
     pub fn texts(&self) -> u64 {
         self.texts
     }
@@ -108,7 +104,9 @@ impl Verified {
         let Some(doc) = self.index.get(at) else {
             return Err(Fault::new(FaultKind::Invalid, "there is no such document in the index"));
         };
-        self.covers(at, &doc, text)?;
+        let covered = self.covers(at, &doc, text)?;
+        // What is packed was counted with the pack.
+        self.texts += u64::from(covered && doc.place.is_none());
         let pack = self.index.segments()[at.segment as usize].pack();
         if let (Some(place), Some(pack)) = (doc.place, pack)
             && pack.text(place).await? != text
@@ -118,11 +116,13 @@ impl Verified {
         Ok(())
     }
 
-    /// Whether the n-grams of a document are those of its text.
-    fn covers(&mut self, at: DocRef, doc: &Doc, text: &[u8]) -> Result<()> {
-        if !doc.state.has(State::GRAMS) {
-            return Ok(());
-        }
+    /// Whether the n-grams of a document were proven to be those of its text. Where none can be
+    /// read, that is said once, and not of every document.
+    fn covers(&mut self, at: DocRef, doc: &Doc, text: &[u8]) -> Result<bool> {
+        let prints = self.prints.get(at.segment as usize).and_then(Option::as_ref);
+        let Some(prints) = prints.filter(|_| doc.state.has(State::GRAMS)) else {
+            return Ok(false);
+        };
         let nul = memchr::memchr(0, text);
         if doc.nul != told_nul(text, nul.map(|nul| nul as u64)) {
             return Err(wrong(doc, "its first NUL is elsewhere"));
@@ -132,14 +132,12 @@ impl Verified {
             Grams::Dense => Print::Dense,
             Grams::Distinct(grams) => grams.keys().fold(NOTHING, |print, gram| print.with(gram)),
         };
-        let prints = self.prints.get(at.segment as usize);
-        let written = prints.and_then(|prints| prints.get(at.doc as usize)).copied();
+        let written = prints.get(at.doc as usize).copied();
         // What is dense is a candidate for everything, so it covers anything.
         if written != Some(Print::Dense) && written != Some(print) {
             return Err(wrong(doc, "its n-grams are not those of its text"));
         }
-        self.texts += 1;
-        Ok(())
+        Ok(true)
     }
 
     async fn packed(&mut self, segment: &Segment, at: DocRef, doc: &Doc) -> Result<()> {
@@ -151,12 +149,15 @@ impl Verified {
             return Err(wrong(doc, "the pack has a text of another length"));
         }
         let text = pack.text(place).await?;
-        self.covers(at, doc, &text)
+        self.texts += u64::from(self.covers(at, doc, &text)?);
+        Ok(())
     }
 
     fn note(&mut self, result: Result<()>) {
+        // A damaged page meets every document that lies on it, with the same words.
         if let Err(fault) = result
             && self.problems.len() < LISTED
+            && self.problems.iter().all(|known| known.detail() != fault.detail())
         {
             self.problems.push(fault);
         }

@@ -17,7 +17,7 @@ pub(super) mod index;
 pub(super) mod serve;
 mod values;
 
-pub(super) use values::{bytes, freshness, seconds, unescape};
+pub(super) use values::{bytes, freshness, line, seconds, some, unescape};
 
 use crate::vfs::Freshness;
 
@@ -27,7 +27,6 @@ use crate::vfs::Freshness;
 #[command(
     name = "r2vfs",
     version,
-    disable_help_subcommand = true,
     max_term_width = 100,
     after_help = AFTER_HELP
 )]
@@ -264,13 +263,13 @@ pub(super) struct Read {
     /// The file to read
     pub path: String,
     /// The first line to print, counted from 1
-    #[arg(long, value_name = "LINE", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "LINE", value_parser = line)]
     pub offset: Option<u64>,
     /// How many lines to print [default: 2000]
-    #[arg(long, value_name = "NUM", value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUM", value_parser = some)]
     pub limit: Option<u64>,
     /// The last lines instead
-    #[arg(long, value_name = "NUM", conflicts_with_all = ["offset", "limit"], value_parser = clap::value_parser!(u64).range(1..))]
+    #[arg(long, value_name = "NUM", conflicts_with_all = ["offset", "limit"], value_parser = some)]
     pub tail: Option<u64>,
 }
 

@@ -14,7 +14,7 @@ use crate::{config::Location, error::Result, vfs::Freshness};
 pub(super) mod grep;
 mod mounts;
 
-pub(super) use mounts::MountPlan;
+pub(super) use mounts::{MountPlan, naming};
 
 /// The budget of the disk cache unless `--disk-cache` says otherwise: 4 GiB, a bucket of a
 /// million articles, on a disk that is seldom smaller than 64 GiB.

@@ -13,6 +13,7 @@ use super::{
     options::{
         IndexPlaces, Options,
         grep::{GrepOptions, Printing},
+        naming,
     },
     output::Out,
 };
@@ -233,11 +234,13 @@ pub(super) fn sandbox(
     let mut worth_a_disk = false;
     for plan in &options.mounts {
         let opened = config::open(&plan.location, &plan.settings, permits, platform);
-        let bucket: Arc<dyn Bucket> = match opened.map_err(|error| named(error, &plan.point)) {
+        let bucket: Arc<dyn Bucket> = match opened {
             Ok(bucket) => bucket,
             // The other mounts are worth having; this one says what is wrong when it is touched.
-            Err(error) if options.mounts.len() > 1 => Arc::new(Unopened::new(error)),
-            Err(error) => return Err(error),
+            Err(error) if options.mounts.len() > 1 => {
+                Arc::new(Unopened::new(named(error, &plan.point)))
+            }
+            Err(error) => return Err(named(naming(error, &plan.location), &plan.point)),
         };
         worth_a_disk |= bucket.worth_disk_cache();
         mounts.push(Mount { point: plan.point.clone(), bucket });
@@ -276,7 +279,8 @@ pub(super) fn indexes(
         }
         IndexPlaces::At(location) => {
             for plan in &options.mounts {
-                let bucket = config::open(location, &plan.settings, permits, platform)?;
+                let bucket = config::open(location, &plan.settings, permits, platform)
+                    .map_err(|error| naming(error, location))?;
                 index.elsewhere.insert(plan.point.clone(), bucket);
             }
         }

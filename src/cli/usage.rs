@@ -18,8 +18,10 @@ const SYNONYMS: &[(&str, &[&str])] = &[
     ("grep", &["rg", "egrep", "fgrep", "ag", "ack", "zgrep"]),
     ("doctor", &["check", "ping", "test", "verify"]),
     ("completions", &["completion", "complete"]),
-    ("--help", &["help"]),
 ];
+
+/// The program as it is called.
+const PROGRAM: &str = "r2vfs";
 
 /// Prints help and version, or tells what was wrong with the command line.
 pub(super) fn show(error: &clap::Error) -> Exit {
@@ -28,6 +30,11 @@ pub(super) fn show(error: &clap::Error) -> Exit {
             // A closed pipe (`--help | head`) is no failure.
             drop(error.print());
             Exit::Match
+        }
+        // Of the program itself it would be a page of options that every command has.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand if called(error) != PROGRAM => {
+            drop(error.print());
+            Exit::Error
         }
         _ => {
             failure::tell(&explain(error));
@@ -50,15 +57,16 @@ fn explain(error: &clap::Error) -> Error {
     if let (ErrorKind::InvalidSubcommand, Some(name)) =
         (error.kind(), command(ContextKind::InvalidSubcommand))
     {
-        let known = SYNONYMS.iter().find(|(_, others)| others.contains(&name));
+        let called = called(error);
+        let known = SYNONYMS.iter().find(|(_, others)| called == PROGRAM && others.contains(&name));
         let near = match error.get(ContextKind::SuggestedSubcommand) {
             Some(ContextValue::Strings(names)) => names.first().map(String::as_str),
             _ => None,
         };
         let wrong = wrong(format!("there is no command `{name}`"));
         return match known.map(|(ours, _)| *ours).or(near) {
-            Some(ours) => wrong.hint(format!("write `r2vfs {ours}`")),
-            None => wrong.hint("`r2vfs --help` lists the commands"),
+            Some(ours) => wrong.hint(format!("write `{called} {ours}`")),
+            None => wrong.hint(format!("`{called} --help` lists the commands")),
         };
     }
     let text = error.render().to_string();
@@ -79,6 +87,15 @@ fn explain(error: &clap::Error) -> Error {
         next.push_str("add --help to the command to see what it takes");
     }
     wrong(what).hint(next)
+}
+
+/// The program and the commands that clap has understood, as its usage names them: `r2vfs index`.
+fn called(error: &clap::Error) -> String {
+    let text = error.render().to_string();
+    let usage = text.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
+    let words = usage.unwrap_or(PROGRAM).split_whitespace();
+    let words: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
+    words.join(" ")
 }
 
 fn join(text: &mut String, more: &str, between: &str) {
@@ -111,6 +128,8 @@ mod tests {
         );
         assert_eq!(told(&["gerp", "x"]).1, "write `r2vfs grep`");
         assert_eq!(told(&["zzzz"]).1, "`r2vfs --help` lists the commands");
+        assert_eq!(told(&["-b", "x", "index", "buidl"]).1, "write `r2vfs index build`");
+        assert_eq!(told(&["index", "find"]).1, "`r2vfs index --help` lists the commands");
     }
 
     #[test]
@@ -125,7 +144,7 @@ mod tests {
     #[test]
     fn every_synonym_leads_to_a_command_that_exists() {
         let command = args::command();
-        for (ours, others) in SYNONYMS.iter().filter(|(ours, _)| !ours.starts_with('-')) {
+        for (ours, others) in SYNONYMS {
             assert!(command.find_subcommand(ours).is_some(), "{ours}");
             for other in *others {
                 assert!(command.find_subcommand(other).is_none(), "{other} is ours");

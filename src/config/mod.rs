@@ -266,7 +266,12 @@ pub async fn diagnose(
             Err(error) => vec![Finding {
                 ok: false,
                 what: "directory".to_owned(),
-                detail: error.message().to_owned(),
+                detail: match location {
+                    Location::Directory { path } => {
+                        format!("{}: {}", error.message(), path.display())
+                    }
+                    _ => error.message().to_owned(),
+                },
                 next: error.advice().map(str::to_owned),
             }],
         },

@@ -32,7 +32,7 @@ use super::{
 use crate::{
     error::{Error, Kind, Result},
     platform::Platform,
-    vfs::{Budget, Op, Scope, Vfs},
+    vfs::{Budget, IndexOptions, Op, Scope, Vfs},
 };
 
 /// What a job is to do.
@@ -76,31 +76,42 @@ impl Job {
         platform: &Platform,
         (tally, halt): (Arc<Tally>, Arc<Halt>),
     ) -> Result<Self> {
-        let vfs = target.vfs(platform)?;
+        let vfs = target.vfs(platform, &IndexOptions::default())?;
         let op = vfs.op(Budget { time: options.time, ..Budget::default() });
         let platform = platform.clone();
         Ok(Self { target, options, platform, vfs, op, tally, halt, findings: Arc::default() })
     }
 
-    /// Compares the index with a fresh listing: of what a run would be about, or of the `whole`
-    /// bucket, also where the index holds only some shares of it. Lists, and sends nothing else.
+    /// Compares the index with a fresh listing of what a run would be about. Lists, and sends
+    /// nothing else.
     ///
     /// # Errors
     /// What listing fails with, and an index that cannot be read, unless a build would make it
     /// anew.
-    pub async fn survey(&self, whole: bool) -> Result<Survey> {
+    pub async fn survey(&self) -> Result<Survey> {
         let known = match Store::at(&self.target.dir).open() {
             Ok(index) => Some(index),
             Err(fault) if self.begins_anew(fault.kind()) => None,
             Err(fault) => return Err(told(fault)),
         };
+        let shares = self.shares(known.as_ref()).await?;
+        let ranges = shares.into_iter().map(|(_, range)| range).collect();
+        self.compare(known.as_ref(), ranges).await
+    }
+
+    /// Compares `known` with a fresh listing of the whole bucket, also where it holds only some
+    /// shares of it.
+    ///
+    /// # Errors
+    /// What listing fails with.
+    pub async fn coverage(&self, known: &Index) -> Result<Survey> {
+        self.compare(Some(known), vec![KeyRange::default()]).await
+    }
+
+    async fn compare(&self, known: Option<&Index>, ranges: Vec<KeyRange>) -> Result<Survey> {
         let mut survey = Survey::default();
-        let shares = match whole {
-            true => vec![(None, KeyRange::default())],
-            false => self.shares(known.as_ref()).await?,
-        };
-        for (_, range) in shares {
-            let mut judge = Judge::new(known.as_ref(), &range);
+        for range in ranges {
+            let mut judge = Judge::new(known, &range);
             let mut walk = self.vfs.walk(&self.op, vec![Scope::new(0, "")]);
             while let Some(entries) = walk.next().await? {
                 for entry in entries {
@@ -110,7 +121,7 @@ impl Job {
                     }
                 }
             }
-            if let (Some(known), Some(listed)) = (&known, walk.snapshot()) {
+            if let (Some(known), Some(listed)) = (known, walk.snapshot()) {
                 judge.each_gone(known, &listed, |_| survey.gone += 1);
             }
         }

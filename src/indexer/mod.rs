@@ -24,6 +24,7 @@ mod fetch;
 mod garbage;
 mod job;
 mod join;
+mod placing;
 mod plan;
 mod publishing;
 mod report;
@@ -43,7 +44,7 @@ pub use join::{compact, remove};
 pub use publishing::{Published, Publishing};
 pub use report::{Report, Unread};
 pub use shard::Shard;
-pub use standing::{Standing, standing};
+pub use standing::{Standing, local, published, standing};
 pub use survey::Survey;
 pub use tally::{Halt, Progress, Tally};
 pub use verify::{Proof, verify};
@@ -79,9 +80,8 @@ impl Target {
     }
 
     /// The tree of this mount alone. Nothing that a job reads once is worth a cache.
-    fn vfs(&self, platform: &Platform) -> Result<Vfs> {
+    fn vfs(&self, platform: &Platform, index: &IndexOptions) -> Result<Vfs> {
         let cache = Cache::new(CacheOptions { memory: 0, disk: None }, platform.clone());
-        let none = IndexOptions::default();
-        Vfs::new(vec![self.mount.clone()], cache, platform.clone(), Freshness::Strict, &none)
+        Vfs::new(vec![self.mount.clone()], cache, platform.clone(), Freshness::Strict, index)
     }
 }

@@ -22,7 +22,7 @@ use r2vfs_index::{
 };
 use serde::Serialize;
 
-use super::{Target, fault::told, succession::Next};
+use super::{Target, fault::told, placing, succession::Next};
 use crate::{
     bucket::{
         ETag, MAX_GET, Object, Permits,
@@ -49,6 +49,8 @@ const LISTINGS: usize = 4;
 pub struct Publishing {
     pub(super) publisher: Publisher,
     platform: Platform,
+    /// Whether an index may be published there; one that is there may be deleted in any case.
+    placed: Result<()>,
 }
 
 /// What publishing came to.
@@ -89,7 +91,8 @@ impl Publishing {
             None => Publisher::open(location, reach, permits, platform)?,
             Some(to) => Publisher::open_root(to, reach, permits, platform)?,
         };
-        Ok(Self { publisher, platform: platform.clone() })
+        let placed = to.map_or(Ok(()), |to| placing::outside(location, to));
+        Ok(Self { publisher, platform: platform.clone(), placed })
     }
 
     /// Publishes the index of `target`. `single`: nobody else publishes there. `sent` is told of
@@ -97,14 +100,16 @@ impl Publishing {
     ///
     /// # Errors
     /// [`Kind::Changed`] when another publisher was faster, or files are deleted as they are put;
-    /// [`Kind::Config`] where the server ignores conditions and `single` is not set, or what is
-    /// there is the index of another bucket; what requests fail with.
+    /// [`Kind::Config`] where the server ignores conditions and `single` is not set, what is there
+    /// is the index of another bucket or something else, or it is inside the bucket; what requests
+    /// fail with.
     pub async fn publish(
         &self,
         target: &Target,
         single: bool,
         sent: &(dyn Fn(u64) + Send + Sync),
     ) -> Result<Published> {
+        self.placed.clone()?;
         let origin = target.origin();
         // Held to the end, so that no file is joined away while it is read.
         let writer =
@@ -113,6 +118,14 @@ impl Publishing {
         if local.generation == 0 {
             return Err(Error::new(Kind::NotFound, "there is no index to publish")
                 .hint("run `r2vfs index build`"));
+        }
+        // An index beside other files is one that was put there before they were minded.
+        if self.publisher.holds_others().await? && !matches!(self.remote().await, Ok(Some(_))) {
+            return Err(Error::new(
+                Kind::Config,
+                "the directory to publish to has other files in it, and no index",
+            )
+            .hint("name an empty directory, or one that is not there yet"));
         }
         let honoured = self.publisher.probe_conditions().await? == Conditions::Honoured;
         if !honoured && !single {

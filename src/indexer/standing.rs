@@ -1,12 +1,16 @@
-//! What an index is, without asking the bucket.
+//! What an index is, without asking the bucket that it is of.
 
 use std::collections::BTreeMap;
 
-use r2vfs_index::{docs::State, manifest::FORMAT, store::Store};
+use r2vfs_index::{docs::State, index::Index, manifest::FORMAT, store::Store};
 use serde::Serialize;
 
 use super::{Target, fault::told};
-use crate::error::Result;
+use crate::{
+    error::{Error, Kind, Result},
+    platform::Platform,
+    vfs::{Budget, IndexOptions},
+};
 
 /// What an index is.
 #[derive(Clone, Debug, Serialize)]
@@ -43,13 +47,36 @@ pub struct Standing {
     pub pack: bool,
 }
 
-/// What the index of a target is.
+/// The index of a target that is on this machine.
 ///
 /// # Errors
-/// [`Kind::NotFound`](crate::Kind::NotFound) where there is none, and what is wrong with one that
-/// cannot be opened.
-pub fn standing(target: &Target) -> Result<Standing> {
-    let index = Store::at(&target.dir).open().map_err(told)?;
+/// [`Kind::NotFound`] where there is none, and what is wrong with one that cannot be opened.
+pub fn local(target: &Target) -> Result<Index> {
+    Store::at(&target.dir).open().map_err(told)
+}
+
+/// The index of a target that is published at one of `places`, opened as a search opens it.
+///
+/// # Errors
+/// [`Kind::NotFound`] where there is none, and what is wrong with one that cannot be opened.
+pub async fn published(
+    target: &Target,
+    places: &IndexOptions,
+    budget: Budget,
+    platform: &Platform,
+) -> Result<Index> {
+    let vfs = target.vfs(platform, places)?;
+    let (view, failure) = vfs.index_or_failure(&vfs.op(budget), 0).await;
+    view.map(|view| view.index).ok_or_else(|| {
+        failure.unwrap_or_else(|| {
+            Error::new(Kind::NotFound, "there is no published index")
+                .hint("run `r2vfs index publish`, or name the place with --index")
+        })
+    })
+}
+
+/// What `index` is.
+pub fn standing(index: &Index) -> Standing {
     let (mut documents, mut unreadable, mut archived) = (0, 0, 0);
     for (_, doc) in index.live() {
         documents += 1;
@@ -61,7 +88,7 @@ pub fn standing(target: &Target) -> Result<Standing> {
     let mut shards: Vec<_> = manifest.segments.iter().filter_map(|s| s.shard).collect();
     shards.sort_unstable();
     shards.dedup();
-    Ok(Standing {
+    Standing {
         format: FORMAT,
         index: manifest.index.clone(),
         generation: manifest.generation,
@@ -77,5 +104,5 @@ pub fn standing(target: &Target) -> Result<Standing> {
         bytes: manifest.bytes(),
         parts: manifest.parts(),
         pack: manifest.settings.pack,
-    })
+    }
 }

@@ -14,7 +14,7 @@ use crate::{
     cache::Use,
     error::{Error, Kind, Result},
     platform::Platform,
-    vfs::{Budget, Entry, MAX_DECODED, Op, Vfs, from_io},
+    vfs::{Budget, Entry, IndexOptions, MAX_DECODED, Op, Vfs, from_io},
 };
 
 /// Objects that are fetched side by side; each is held whole.
@@ -60,7 +60,7 @@ pub async fn verify(
     let mut verified = verified.map_err(told)?;
     let mut proof = Proof::default();
     if deep {
-        let vfs = target.vfs(platform)?;
+        let vfs = target.vfs(platform, &IndexOptions::default())?;
         let op = vfs.op(budget);
         let docs = index.live().filter(|(_, doc)| {
             !doc.state.has(State::ARCHIVED) && !doc.state.has(State::UNREADABLE)

@@ -246,12 +246,15 @@ impl Envelope {
     }
 
     fn write_words(&self, out: &mut String) -> std::fmt::Result {
+        let why: Vec<_> = self.incomplete.iter().map(|i| i.detail.as_str()).collect();
+        let why = why.join("; ");
         match self.complete {
             true => writeln!(out, "complete: yes")?,
-            false => {
-                let why: Vec<_> = self.incomplete.iter().map(|i| i.detail.as_str()).collect();
-                writeln!(out, "complete: NO, {}", why.join("; "))?;
+            // It was asked for, and alarms nobody.
+            false if self.incomplete.iter().all(|i| i.reason == Reason::Limit) => {
+                writeln!(out, "complete: as far as was asked, {why}")?;
             }
+            false => writeln!(out, "complete: NO, {why}")?,
         }
         writeln!(
             out,
@@ -287,11 +290,14 @@ impl Envelope {
         let Cost { list_requests, get_requests, bytes_fetched, cache_hits, retries } = self.cost;
         write!(
             out,
-            "cost: {list_requests} list requests, {get_requests} get requests, \
-             {bytes_fetched} bytes fetched, {cache_hits} cache hits"
+            "cost: {}, {}, {bytes_fetched} bytes fetched, {}",
+            counted(list_requests, "list request", "list requests"),
+            counted(get_requests, "get request", "get requests"),
+            counted(cache_hits, "cache hit", "cache hits")
         )?;
         match retries {
             0 => writeln!(out)?,
+            1 => writeln!(out, ", 1 of the requests was a retry")?,
             retries => writeln!(out, ", {retries} of the requests were retries")?,
         }
         writeln!(out, "time: {}.{:03} s", self.elapsed_ms / 1000, self.elapsed_ms % 1000)?;
@@ -303,6 +309,16 @@ impl Envelope {
         }
         Ok(())
     }
+}
+
+/// `n` things, in the number that `n` asks for.
+pub(super) fn counted(n: u64, one: &str, many: &str) -> String {
+    format!("{n} {}", if n == 1 { one } else { many })
+}
+
+/// What an answer lacks that was asked to hold `limit` of something.
+pub(super) fn reached(limit: u64, one: &str, many: &str) -> String {
+    format!("the limit of {} is reached", counted(limit, one, many))
 }
 
 /// Milliseconds since the Unix epoch as `2026-11-24T06:30:00Z`.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Estimate, Scan, ScanEvent, ScanRequest, VirtualSandbox, advice,
+    answer::reached,
     cursor::Cursor,
     glob::OneOrMany,
     room::{self, MAX_TEXT, Room},
@@ -354,7 +355,7 @@ impl Collector {
                 ScanEvent::Chunk { path, chunk } => {
                     for hit in chunk {
                         if self.full_before(&path, &hit) {
-                            scan.reach_limit(self.limit_words("lines"));
+                            scan.reach_limit(self.limit_words("line", "lines"));
                             return true;
                         }
                         self.take_line(&path, hit);
@@ -377,7 +378,7 @@ impl Collector {
                         room.measure(&file, || text::grep::file(&file).chars().count() + 1)
                     });
                     if self.is_full(chars) {
-                        scan.reach_limit(self.limit_words("files"));
+                        scan.reach_limit(self.limit_words("file", "files"));
                         return true;
                     }
                     self.taken += 1;
@@ -413,9 +414,9 @@ impl Collector {
         }
     }
 
-    fn limit_words(&self, what: &str) -> String {
+    fn limit_words(&self, one: &str, many: &str) -> String {
         match (self.taken >= self.limit, self.room) {
-            (true, _) => format!("the limit of {} {what} is reached", self.limit),
+            (true, _) => reached(self.limit, one, many),
             (false, Some(room)) if self.bytes < MAX_TEXT => room.words(),
             _ => Room::text_words(),
         }

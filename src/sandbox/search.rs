@@ -13,7 +13,9 @@ use r2vfs_index::{
 };
 
 use super::{
-    Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox, close,
+    Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox,
+    answer::reached,
+    close,
     ranked::{DEFAULT_LIMIT, MAX_LIMIT},
     room::Room,
     text,
@@ -25,7 +27,7 @@ use crate::{
     search::SelectionOptions,
     vfs::{
         Budget, Entry, IndexView, Op, Scope, Target, Vfs, WindowRequest, ends_the_operation,
-        failure_of_bucket,
+        unusable,
     },
 };
 
@@ -90,8 +92,7 @@ impl VirtualSandbox {
         let most = usize::try_from(limit).unwrap_or(0);
         // One more than is given tells whether there is more.
         let mut found = ranking.ask(&question, most + 1, true).await?;
-        let mut more =
-            (found.len() > most).then(|| format!("the limit of {limit} hits is reached"));
+        let mut more = (found.len() > most).then(|| reached(limit, "hit", "hits"));
         found.truncate(most);
         let mut hits = ranking.with_snippets(&question, found).await?;
         if let Some(room) = self.room
@@ -129,18 +130,11 @@ impl VirtualSandbox {
         for mount in mounts {
             let (view, failure) = ranking.vfs.index_or_failure(&ranking.op, mount).await;
             let Some(view) = view else {
-                if let Some(error) = failure {
-                    return Err(error.at(ranking.vfs.dir_path(mount, "")));
-                }
-                let error = Error::new(Kind::NoIndex, "there is no index to search")
-                    .at(ranking.vfs.dir_path(mount, ""))
-                    .hint("make one with `r2vfs index build`, or use grep");
-                return Err(match ranking.op.notes().pop() {
-                    Some(note) => {
-                        error.hint(format!("{note}; rebuild it with `r2vfs index build`"))
-                    }
-                    None => error,
+                let error = failure.unwrap_or_else(|| {
+                    Error::new(Kind::NoIndex, "there is no index to search")
+                        .hint("make one with `r2vfs index build`, or use grep")
                 });
+                return Err(error.at(ranking.vfs.dir_path(mount, "")));
             };
             ranking.used.asked(view.manifest().listed_at, true);
             ranking.mounts.push(Ranked { mount, view, admitted: HashSet::new() });
@@ -238,11 +232,14 @@ impl Ranking {
         for (n, ranked) in self.mounts.iter().enumerate() {
             let options =
                 rank::SearchOptions { limit, per_article: for_person.then_some(PER_ARTICLE) };
-            let searcher = ranked.view.searcher().map_err(unreadable)?;
+            let searcher = ranked.view.searcher().map_err(|fault| unusable(&fault))?;
             // Not through `ranked`: where futures need not be `Send`, the rest of it is not `Sync`.
             let admitted = &ranked.admitted;
             let admit = |oid: u64| admitted.contains(&oid);
-            let found = searcher.search(question, &admit, options).await.map_err(unreadable)?;
+            let found = searcher
+                .search(question, &admit, options)
+                .await
+                .map_err(|fault| unusable(&fault))?;
             self.envelope.notes.extend(found.notes);
             for section in found.hits {
                 let Some((at, doc)) = ranked.view.index.find(&section.key) else { continue };
@@ -388,14 +385,4 @@ fn fit(hits: &mut Vec<SearchHit>, mut room: Room) -> bool {
         room.take(chars);
     }
     false
-}
-
-/// An index that could be opened and not be read any further.
-fn unreadable(fault: r2vfs_index::Fault) -> Error {
-    if let Some(error) = failure_of_bucket(&fault) {
-        return error;
-    }
-    Error::new(Kind::NoIndex, format!("the index cannot be used: {}", fault.detail()))
-        .hint("rebuild it with `r2vfs index build`, or use grep")
-        .because(fault)
 }

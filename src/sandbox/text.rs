@@ -16,7 +16,7 @@ pub(super) mod read;
 pub(super) mod search;
 mod stat;
 
-use super::{arguments::Given, call::AnyAnswer, room::MAX_CHARS};
+use super::{answer::counted, arguments::Given, call::AnyAnswer, room::MAX_CHARS};
 use crate::{error::Error, tree::path::visible};
 
 /// The text of an answer to the call `given`.
@@ -63,11 +63,6 @@ fn bounded(text: String) -> String {
     let head: String = text.chars().take(MAX_CHARS - tail - MARK.len()).collect();
     let tail: String = text.chars().skip(count - tail).collect();
     format!("{head}{MARK}{tail}")
-}
-
-/// `n` things, in the number that `n` asks for.
-fn counted(n: u64, one: &str, many: &str) -> String {
-    format!("{n} {}", if n == 1 { one } else { many })
 }
 
 /// The beginning of `text`, with a mark where it goes on.

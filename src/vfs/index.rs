@@ -23,8 +23,8 @@ use r2vfs_index::{
     rank::Searcher,
 };
 
-use self::source::{BucketSource, fault_of};
-pub(crate) use self::source::{ends_the_operation, failure_of_bucket};
+use self::source::{BucketSource, failure_of_bucket, fault_of_manifest};
+pub(crate) use self::source::{ends_the_operation, unusable};
 use super::{Freshness, Op, Vfs};
 use crate::{
     bucket::{Bucket, ETag, Object},
@@ -193,8 +193,8 @@ impl Vfs {
         self.index_or_failure(op, mount).await.0
     }
 
-    /// As [`Self::index`], for who cannot do without one: and where it is not there because the
-    /// bucket that holds it failed, how that failed.
+    /// As [`Self::index`], for who cannot do without one: and where it cannot be used, the error
+    /// to tell. That a bucket failed goes before what is wrong with an index.
     pub(crate) async fn index_or_failure(
         &self,
         op: &Op,
@@ -219,7 +219,9 @@ impl Vfs {
                 Ok(None) => {}
                 Err(fault) => {
                     failed = true;
-                    failure = failure.or_else(|| failure_of_bucket(&fault));
+                    if failure.is_none() || failure_of_bucket(&fault).is_some() {
+                        failure = Some(unusable(&fault));
+                    }
                     op.note(format!("the index is not used: {}", fault.detail()));
                 }
             }
@@ -251,7 +253,7 @@ impl Vfs {
     ) -> Result<Option<(ETag, Arc<Manifest>)>, Fault> {
         let purse = self.purse(op, bucket.clone());
         let peeked = purse.peek(&op.call, key, manifest::MAX_BYTES as u64).await;
-        match peeked.map_err(|error| fault_of(error, "its manifest"))? {
+        match peeked.map_err(fault_of_manifest)? {
             Some((object, bytes)) => Ok(Some((object.etag, Arc::new(Manifest::parse(&bytes)?)))),
             None => Ok(None),
         }

@@ -47,7 +47,7 @@ pub use haystack::Haystack;
 pub(crate) use haystack::from_io;
 pub use index::IndexOptions;
 #[cfg(feature = "index")]
-pub(crate) use index::{IndexView, ends_the_operation, failure_of_bucket};
+pub(crate) use index::{IndexView, ends_the_operation, unusable};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub(crate) use pins::Pin;

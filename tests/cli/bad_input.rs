@@ -18,7 +18,13 @@ fn a_location() {
     world.run(&["-b", "r2://", "ls"]).fails(&["names no bucket", "next: "]);
     world.run(&["-b", "ftp://host/x", "ls"]).fails(&["ftp", "next: "]);
     world.run(&["-b", "s3://Bad_Bucket", "ls"]).fails(&["bucket's name", "next: "]);
-    world.run(&["-b", "./not-there", "ls"]).fails(&["next: "]);
+    let missing = "there is no such directory: ./not-there";
+    for command in [&["ls"][..], &["index", "build"], &["index", "publish"]] {
+        world.run(&[&["-b", "./not-there"], command].concat()).fails(&[missing, "next: "]);
+    }
+    world.run(&["--index", "./not-there", "grep", "x"]).fails(&[missing, "next: "]);
+    let doctor = world.run(&["-b", "./not-there", "doctor"]);
+    assert!(doctor.text().contains(missing), "{doctor}");
     world.run(&["--mount", "/kb", "ls"]).fails(&["names no location", "--mount /POINT=LOCATION"]);
     for wrong in ["s3://private", "s3://private=/kb", "kb=s3://private", "/kb=s3:private"] {
         let ran = world.run(&["--mount", wrong, "ls"]);
@@ -54,6 +60,9 @@ fn a_path() {
     world.say("ls /nowhere/").fails(&["r2vfs: /nowhere/: "]);
     world.say("stat /nowhere").fails(&["r2vfs: /nowhere: "]);
     world.say("grep x /nowhere").fails(&["r2vfs: /nowhere: "]);
+    world.say("search token rotate").fails(&["next: ", "was it meant as 'token rotate'?"]);
+    let ran = world.say("search token /rotate");
+    assert!(!ran.err.contains("was it meant"), "{ran}");
 }
 
 #[test]
@@ -79,8 +88,9 @@ fn a_pattern() {
 #[test]
 fn a_number() {
     let world = world();
+    let lines = world.say("read /docs/faq.md --offset 0");
+    lines.fails(&["'--offset <LINE>': lines are counted from 1", "next: "]);
     for line in [
-        "read /docs/faq.md --offset 0",
         "read /docs/faq.md --limit 0",
         "read /docs/faq.md --limit 9999999",
         "read /docs/faq.md --offset 99",
@@ -113,6 +123,11 @@ fn a_config_file_with_its_line() {
         std::fs::write(&file, text).expect("a file");
         world.run(&["--config", name, "ls"]).fails(&["mounts.toml:", line, "next: "]);
     }
+    for text in ["[[tenant]]\nname = \"acme\"\n", "[server]\n"] {
+        std::fs::write(&file, text).expect("a file");
+        let what = "mounts.toml is a configuration of `r2vfs serve`";
+        world.run(&["--config", name, "ls"]).fails(&[what, "[[mount]] tables"]);
+    }
 }
 
 #[test]
@@ -121,6 +136,15 @@ fn a_command_line() {
     world.say("find /").fails(&["no command `find`", "next: write `r2vfs glob`"]);
     world.say("grep --ignore-cse x").fails(&["--ignore-cse", "next: ", "--ignore-case"]);
     world.run(&[]).fails(&["no command", "next: "]);
+    world.say("index buidl").fails(&["no command `buidl`", "next: write `r2vfs index build`"]);
+    let commands = ["index", "token"];
+    for command in &commands[..if cfg!(feature = "server") { 2 } else { 1 }] {
+        let ran = world.say(command);
+        assert_eq!(ran.code, Some(2), "{ran}");
+        assert!(ran.err.contains(&format!("Usage: r2vfs {command} ")), "{ran}");
+    }
+    let help = world.say("help");
+    assert!(help.code == Some(0) && help.text().contains("Usage: r2vfs "), "{help}");
     world.say("tool lst {}").fails(&["\"lst\"", "next: did you mean list?"]);
     world.say("tool list --schemas").fails(&["--schemas", "next: "]);
 }

@@ -1,5 +1,6 @@
 //! With an index, in whatever state, every answer is the one without.
 
+mod elsewhere;
 mod foreign;
 mod property;
 mod requests;

@@ -13,7 +13,7 @@ use crate::{
     bundle::at_once,
     compact::{Merge, merge},
     docs::State,
-    fault::FaultKind,
+    fault::{Fault, FaultKind},
     gram::{Candidates, plan_literal},
     manifest::Settings,
     rank::TextReader,
@@ -331,7 +331,46 @@ fn a_text_that_is_not_covered_is_found() {
     for other in [&b"the text that is"[..], b"the text that\0was", b"the text that was!"] {
         assert_eq!(at_once(verified.prove(at, other)).unwrap_err().kind(), FaultKind::Damaged);
     }
-    assert_eq!(verified.problems().len(), 3);
+    let told: Vec<_> = verified.problems().iter().map(Fault::detail).collect();
+    let is = |what: &str| format!("the index is wrong about \"a\": {what}");
+    assert_eq!(
+        told,
+        [is("its n-grams are not those of its text"), is("its first NUL is elsewhere")]
+    );
+}
+
+/// A page that is damaged is met by every document on it, and by every n-gram.
+#[test]
+fn a_damaged_page_is_told_once_and_a_text_counted_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let store = Store::at(dir.path());
+    let settings = Settings { pack: true, text: false };
+    let mut writer = store.lock(None, settings).unwrap();
+    let docs: BTreeMap<_, _> =
+        (0..20).map(|n| (format!("{n:02}"), (1, Found::Text(noisy(9000, n))))).collect();
+    update(&mut writer, &docs, settings);
+    let index = store.open().unwrap();
+    let mut verified = at_once(async { Ok(verify(&index, |_| ()).await) }).unwrap();
+    assert_eq!((verified.docs(), verified.texts()), (20, 20));
+    for (at, doc) in index.live() {
+        let (_, Found::Text(text)) = &docs[&doc.key] else { panic!("it is a text") };
+        at_once(verified.prove(at, text)).unwrap();
+    }
+    assert_eq!((verified.docs(), verified.texts()), (20, 20));
+
+    let segment = &index.segments()[0];
+    let path = dir.path().join(&segment.bundle().file().name);
+    let bytes = fs::read(&path).unwrap();
+    let pages = segment.bundle().file().hot.div_ceil(crate::bundle::PAGE);
+    for page in 0..pages {
+        let mut changed = bytes.clone();
+        changed[(page * crate::bundle::PAGE) as usize] ^= 1;
+        fs::write(&path, &changed).unwrap();
+        let index = store.open().unwrap();
+        let verified = at_once(async { Ok(verify(&index, |_| ()).await) }).unwrap();
+        let told: Vec<_> = verified.problems().iter().map(Fault::detail).collect();
+        assert_eq!(told.len(), 1, "page {page} of {pages}: {told:#?}");
+    }
 }
 
 /// Reads through other sources share what was fetched, and pay for the rest themselves.

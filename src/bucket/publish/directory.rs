@@ -15,7 +15,7 @@ use std::{
 use bytes::Bytes;
 use tempfile::NamedTempFile;
 
-use super::{Condition, Outcome, PART, Progress, unique};
+use super::{Condition, Outcome, PART, Progress, own, unique};
 use crate::{
     bucket::{
         Object, PEEK_BOUNDS,
@@ -167,6 +167,26 @@ impl DirectoryWriter {
                 }
             }
             Ok(all)
+        })
+        .await
+    }
+
+    /// Whether there is a file that no index has, in a directory that was named for one.
+    pub(super) async fn holds_others(&self) -> Result<bool> {
+        self.job(|place| {
+            let entries = match fs::read_dir(&place.dir) {
+                _ if place.reserved => return Ok(false),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+                entries => entries.map_err(failed)?,
+            };
+            for entry in entries {
+                let name = entry.map_err(failed)?.file_name();
+                let ours = name.to_str().is_some_and(|name| name == LOCK || own(name).is_ok());
+                if !ours {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         })
         .await
     }

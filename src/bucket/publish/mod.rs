@@ -214,6 +214,20 @@ impl Publisher {
         Ok(all)
     }
 
+    /// Whether the place is a directory of somebody else's: it has a file that no index has. What a
+    /// bucket holds beside an index is not asked.
+    ///
+    /// # Errors
+    /// What reading the directory fails with.
+    pub async fn holds_others(&self) -> Result<bool> {
+        match &self.target {
+            #[cfg(feature = "s3")]
+            Target::S3(_) => Ok(false),
+            #[cfg(feature = "local")]
+            Target::Directory(writer) => writer.holds_others().await,
+        }
+    }
+
     /// Gives up multipart uploads that began before this moment (milliseconds since the Unix
     /// epoch), which a publisher that was killed has left: storage for them is billed and no
     /// listing shows them. How many there were.

@@ -106,7 +106,11 @@ pub(in crate::cli) struct Publish {
 pub(in crate::cli) struct Status {
     #[command(flatten)]
     pub which: Which,
-    /// Send no request: say only what the index is
+    /// The index published in the bucket, not the local one; one that was published elsewhere is
+    /// named by --index
+    #[arg(long)]
+    pub published: bool,
+    /// List nothing: say only what the index is
     #[arg(long)]
     pub no_list: bool,
 }

@@ -25,6 +25,24 @@ pub(in crate::cli) fn bytes(text: &str) -> Result<u64, String> {
         .ok_or_else(|| format!("`{text}` is more than {} bytes", u64::MAX))
 }
 
+/// The number of a line.
+pub(in crate::cli) fn line(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("lines are counted from 1".to_owned()),
+        Ok(line) => Ok(line),
+        Err(_) => Err("it is no number of a line".to_owned()),
+    }
+}
+
+/// How many, at least one.
+pub(in crate::cli) fn some(text: &str) -> Result<u64, String> {
+    match text.parse() {
+        Ok(0) => Err("at least 1 is needed".to_owned()),
+        Ok(count) => Ok(count),
+        Err(_) => Err("it is no count".to_owned()),
+    }
+}
+
 /// The longest `--timeout`: a day. Beyond it nobody waits, and deadlines never overflow.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 

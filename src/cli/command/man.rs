@@ -11,7 +11,8 @@ pub(in crate::cli) fn page(out: &mut Out) -> Result<Exit, Stop> {
     // So that the page of a command is called `r2vfs grep`.
     command.build();
     clap_mangen::Man::new(command.clone()).render(&mut text)?;
-    for one in command.get_subcommands() {
+    let own = |one: &&clap::Command| one.get_name() != "help";
+    for one in command.get_subcommands().filter(own) {
         let name = format!("r2vfs-{}", one.get_name());
         clap_mangen::Man::new(one.clone()).title(name).render(&mut text)?;
     }

@@ -14,6 +14,7 @@ use super::super::{
 };
 use super::close;
 use crate::{
+    error::Kind,
     sandbox::{OneOrMany, SearchArgs, SearchHit, VirtualSandbox},
     tree::path::visible,
 };
@@ -36,13 +37,20 @@ pub(in crate::cli) async fn run(
             .await;
     }
     let mut waiter = Waiter::new("searching");
+    let unquoted = unquoted(&search);
     let arguments = SearchArgs {
         query: search.question.unwrap_or_default(),
         path: OneOrMany::Many(search.paths),
         glob: OneOrMany::Many(search.glob),
         limit: search.limit,
     };
-    let answer = waiter.until(out, sandbox.search(arguments)).await??;
+    let answer = waiter.until(out, sandbox.search(arguments)).await?;
+    let answer = answer.map_err(|error| match (error.kind(), unquoted) {
+        (Kind::NotFound | Kind::InvalidPath, Some(question)) => {
+            error.hint(format!("what follows the question is a path; was it meant as {question}?"))
+        }
+        _ => error,
+    })?;
     for (n, hit) in (1..).zip(&answer.result.hits) {
         if options.json {
             out.flat("hit", hit)?;
@@ -60,6 +68,14 @@ pub(in crate::cli) async fn run(
     let mut failures = Failures::default();
     close(options, out, &mut failures, &answer.envelope)?;
     Ok(failures.exit(!answer.result.hits.is_empty()))
+}
+
+/// The question and its paths as one question, where no path looks like one.
+fn unquoted(search: &Search) -> Option<String> {
+    let question = search.question.as_ref().filter(|_| !search.paths.is_empty())?;
+    let words = || std::iter::once(question).chain(&search.paths);
+    let plain = words().all(|word| !word.contains(['/', '\'']));
+    plain.then(|| format!("'{}'", words().cloned().collect::<Vec<_>>().join(" ")))
 }
 
 /// Answers the questions of a file over the documents of another, without a bucket.

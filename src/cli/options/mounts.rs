@@ -26,6 +26,18 @@ pub(in crate::cli) struct MountPlan {
     pub settings: Settings,
 }
 
+/// An error of opening `location`, with the path that was typed: inward of the command line, where
+/// agents are answered, none is told.
+pub(in crate::cli) fn naming(error: Error, location: &Location) -> Error {
+    match location {
+        Location::Directory { path } => {
+            let message = format!("{}: {}", error.message(), path.display());
+            reworded(&error, error.kind(), message)
+        }
+        _ => error,
+    }
+}
+
 /// The name of the variable that stands in for `-b`.
 const BUCKET: &str = "R2VFS_BUCKET";
 /// The most MiB of a configuration file, which holds a few lines.
@@ -108,6 +120,12 @@ fn tables(file: &Path) -> Result<Vec<MountTable>> {
     let shown = file.display();
     let hint = "give --config a TOML file with [[mount]] tables that hold a point and a location";
     let text = read(file, MAX_MIB, hint)?;
+    // Both kinds of file are given to an option of the same name.
+    let serves = |table: &toml::Table| table.contains_key("tenant") || table.contains_key("server");
+    if toml::from_str(&text).is_ok_and(|table| serves(&table)) {
+        let what = format!("{shown} is a configuration of `r2vfs serve`, with tenants and tokens");
+        return Err(Error::new(Kind::Config, what).hint(hint));
+    }
     let parsed: ConfigFile = parse(file, &text, hint)?;
     if parsed.mount.is_empty() {
         return Err(Error::new(Kind::Config, format!("{shown} has no mount")).hint(hint));

@@ -37,7 +37,7 @@ impl BucketSource {
         let parts = starts
             .into_iter()
             .map(|part| self.cache.range(&self.bucket, &self.op.call, object, part, Use::Read));
-        let blocks = try_join_all(parts).await.map_err(|error| fault_of(error, "a file of it"))?;
+        let blocks = try_join_all(parts).await.map_err(fault_of_file)?;
         let mut chunks: Vec<Bytes> = blocks.into_iter().flat_map(|blocks| blocks.chunks).collect();
         if let [_] = chunks.as_slice() {
             return Ok(chunks.pop().unwrap_or_default());
@@ -70,16 +70,28 @@ impl Source for BucketSource {
 }
 
 /// A failed read of the index's own files, without the error of the bucket being lost.
-pub(super) fn fault_of(error: Error, what: &str) -> Fault {
-    let kind = match error.kind() {
-        Kind::NotFound | Kind::Changed => FaultKind::Missing,
-        _ => FaultKind::Io,
-    };
-    let detail = match kind {
-        FaultKind::Missing => format!("{what} is not there any more"),
-        _ => format!("{what} cannot be read: {}", error.message()),
+fn fault_of_file(error: Error) -> Fault {
+    let (kind, detail) = match error.kind() {
+        // An ETag may be made of times, or of how a file was uploaded, which a copy has anew.
+        Kind::Changed => (
+            FaultKind::Missing,
+            "a published file is in another version than the manifest names, as in a copy: it \
+             must be published again"
+                .to_owned(),
+        ),
+        Kind::NotFound => (
+            FaultKind::Missing,
+            "a published file is not there any more: it must be published again".to_owned(),
+        ),
+        _ => (FaultKind::Io, format!("a file of it cannot be read: {}", error.message())),
     };
     Fault::new(kind, detail).because(error)
+}
+
+/// The same for its manifest.
+pub(super) fn fault_of_manifest(error: Error) -> Fault {
+    let detail = format!("its manifest cannot be read: {}", error.message());
+    Fault::new(FaultKind::Io, detail).because(error)
 }
 
 /// The end of an operation's time or budget, where that is what a fault comes from: it ends the
@@ -91,7 +103,24 @@ pub(crate) fn ends_the_operation(fault: &Fault) -> Option<Error> {
 
 /// How the bucket failed, where that is what a fault comes from: the index itself may be sound. A
 /// file that is gone, or another by now, is a fault of the index.
-pub(crate) fn failure_of_bucket(fault: &Fault) -> Option<Error> {
+pub(super) fn failure_of_bucket(fault: &Fault) -> Option<Error> {
     let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
     (!matches!(error.kind(), Kind::NotFound | Kind::Changed)).then(|| error.clone())
+}
+
+/// The error for who cannot do without the index.
+pub(crate) fn unusable(fault: &Fault) -> Error {
+    if let Some(error) = failure_of_bucket(fault) {
+        return error;
+    }
+    // That it was published is told by the bucket's error: a local one is read from files.
+    let published =
+        std::error::Error::source(fault).is_some_and(<dyn std::error::Error>::is::<Error>);
+    let next = match published {
+        true => "run `r2vfs index publish` for the place that it is read from, or use grep",
+        false => "rebuild it with `r2vfs index build`, or use grep",
+    };
+    Error::new(Kind::NoIndex, format!("the index cannot be used: {}", fault.detail()))
+        .hint(next)
+        .because(fault.clone())
 }

@@ -46,7 +46,7 @@ pub(super) async fn run(
     let shared = (tally.clone(), context.halt.clone());
     let job = Job::new(target, options, context.platform, shared)?;
     if dry {
-        let survey = context.unless_halted(progress::shown(&tally, job.survey(false))).await?;
+        let survey = context.unless_halted(progress::shown(&tally, job.survey())).await?;
         return context.print(plan, out, "forecast", &survey, &forecast(&survey));
     }
     let report = progress::shown(&tally, Box::pin(job.run())).await?;
@@ -137,7 +137,7 @@ pub(super) async fn compact(
     let work = context.platform.blocking(move || indexer::compact(&of, &halt));
     let joined = progress::shown(&tally, work).await;
     joined.unwrap_or_else(|| Err(Error::new(Kind::Io, "joining segments broke down")))?;
-    let standing = indexer::standing(&target)?;
+    let standing = indexer::standing(&indexer::local(&target)?);
     let line = format!(
         "index: {} in {}, of {} of text",
         HumanBytes(standing.bytes),

@@ -11,7 +11,7 @@ use super::super::{
     args::index::{self as args, Index},
     exit::Exit,
     failure::{Failures, Stop, say},
-    options::{MountPlan, Options},
+    options::{MountPlan, Options, naming},
     output::Out,
     usage::wrong,
 };
@@ -47,7 +47,7 @@ enum Action {
     Build { memory: u64, pack: bool, shard: Option<Shard>, dry: bool },
     Update { memory: u64, changes: Option<Vec<Change>>, dry: bool },
     Publish { to: Option<Location>, single: bool },
-    Status { list: bool },
+    Status { published: bool, list: bool },
     Verify { deep: bool },
     Compact,
     Gc { to: Option<Location>, grace: Duration, dry: bool },
@@ -84,7 +84,10 @@ impl Ready {
                 let single = with.own.single_publisher;
                 (with.own.which, Action::Publish { to: to(with.own.to)?, single })
             }
-            Index::Status(with) => (with.own.which, Action::Status { list: !with.own.no_list }),
+            Index::Status(with) => {
+                let args::Status { which, published, no_list } = with.own;
+                (which, Action::Status { published, list: !no_list })
+            }
             Index::Verify(with) => (with.own.which, Action::Verify { deep: with.own.deep }),
             Index::Compact(with) => (with.own.which, Action::Compact),
             Index::Gc(with) => {
@@ -184,7 +187,7 @@ pub(in crate::cli) async fn on_the_spot(
         let target = context.target(plan)?;
         let tally = Arc::new(Tally::default());
         let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
-        let survey = progress::shown(&tally, job.survey(false)).await?;
+        let survey = progress::shown(&tally, job.survey()).await?;
         if survey.indexed > 0 {
             continue;
         }
@@ -237,7 +240,9 @@ impl Action {
             Self::Publish { to, single } => {
                 published::publish(context, plan, to.as_ref(), *single, out).await
             }
-            Self::Status { list } => proof::status(context, plan, *list, out).await,
+            Self::Status { published, list } => {
+                proof::status(context, plan, (*published, *list), out).await
+            }
             Self::Verify { deep } => proof::verify(context, plan, *deep, out, failures).await,
             Self::Compact => job::compact(context, plan, out).await,
             Self::Gc { to, grace, dry } => {
@@ -256,7 +261,8 @@ impl Context<'_> {
             Error::new(Kind::Config, "there is no place for the index: HOME is not set")
                 .hint("name a directory with --index-dir")
         })?;
-        let bucket = config::open(&plan.location, &plan.settings, self.permits, self.platform)?;
+        let bucket = config::open(&plan.location, &plan.settings, self.permits, self.platform)
+            .map_err(|error| naming(error, &plan.location))?;
         let prefix = match &plan.location {
             Location::R2 { prefix, .. } | Location::S3 { prefix, .. } => prefix.clone(),
             Location::Directory { .. } => String::new(),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use indicatif::HumanBytes;
+use r2vfs_index::index::Index;
 use serde::Serialize;
 
 use super::{
@@ -10,41 +11,46 @@ use super::{
         failure::{Failures, Stop},
         options::MountPlan,
         output::Out,
+        run::indexes,
         wait::Waiter,
     },
     Context, count,
 };
 use crate::{
     error::{Error, Kind},
-    indexer::{self, Job, JobOptions, Standing, Survey, Tally, standing},
+    indexer::{self, Job, JobOptions, Standing, Survey, Tally, Target, standing},
     sandbox::utc,
-    vfs::Budget,
+    vfs::{Budget, IndexOptions},
 };
 
-/// Says how much of the bucket is indexed, and what the index takes.
+/// Says how much of the bucket is indexed, and what the index takes. Which index that is, is
+/// decided as for a search, unless it is the one `published` in the bucket.
 pub(super) async fn status(
     context: &Context<'_>,
     plan: &MountPlan,
-    list: bool,
+    (published, list): (bool, bool),
     out: &mut Out,
 ) -> Result<(), Stop> {
     #[derive(Serialize)]
     struct Status<'s> {
+        place: &'s str,
         #[serde(flatten)]
         standing: &'s Standing,
         coverage: Option<&'s Survey>,
     }
     let target = context.target(plan)?;
-    let standing = standing(&target)?;
+    let (index, place) =
+        Box::pin(context.unless_halted(found(context, &target, published))).await?;
+    let standing = standing(&index);
     let mut coverage = None;
     if list {
         let options = JobOptions { time: context.options.timeout, ..JobOptions::default() };
         let shared = (Arc::new(Tally::default()), context.halt.clone());
         let job = Job::new(target, options, context.platform, shared)?;
-        let work = Box::pin(context.unless_halted(job.survey(true)));
+        let work = Box::pin(context.unless_halted(job.coverage(&index)));
         coverage = Some(Waiter::new("listing").until(out, work).await??);
     }
-    let mut lines = Vec::new();
+    let mut lines = vec![format!("place: {place}")];
     lines.extend(coverage.as_ref().map(|survey: &Survey| {
         format!(
             "objects: {} indexed, {} changed, {} new, {} gone, {} unreadable",
@@ -52,8 +58,34 @@ pub(super) async fn status(
         )
     }));
     lines.extend(words(&standing));
-    let status = Status { standing: &standing, coverage: coverage.as_ref() };
+    let status = Status { place, standing: &standing, coverage: coverage.as_ref() };
     context.print(plan, out, "status", &status, &lines)
+}
+
+/// The index that is asked about, and in words where it is.
+async fn found(
+    context: &Context<'_>,
+    target: &Target,
+    published: bool,
+) -> Result<(Index, &'static str), Error> {
+    let Context { options, permits, platform, .. } = context;
+    let places = match published {
+        true => IndexOptions { published, ..IndexOptions::default() },
+        false => IndexOptions { local: None, ..indexes(options, permits, platform)? },
+    };
+    let elsewhere = !places.elsewhere.is_empty();
+    let missing = match indexer::local(target) {
+        _ if published || elsewhere => None,
+        Err(error) if error.kind() == Kind::NotFound && places.published => Some(error),
+        local => return Ok((local?, "this machine")),
+    };
+    let budget = Budget { time: options.timeout, ..Budget::default() };
+    match (indexer::published(target, &places, budget, platform).await, missing) {
+        (Ok(index), _) if elsewhere => Ok((index, "published, where --index says")),
+        (Ok(index), _) => Ok((index, "published in the bucket")),
+        (Err(error), Some(missing)) if error.kind() == Kind::NotFound => Err(missing),
+        (Err(error), _) => Err(error),
+    }
 }
 
 fn words(standing: &Standing) -> Vec<String> {
@@ -80,6 +112,7 @@ fn words(standing: &Standing) -> Vec<String> {
     if !standing.shards.is_empty() {
         lines.push(format!("shares: {}", standing.shards.join(", ")));
     }
+    lines.push(format!("version: {} of {}", standing.generation, standing.index));
     lines.push(format!("format: {}", standing.format));
     lines.push(format!("written: {}", utc(standing.written_at)));
     let listed = standing.listed_at.map_or_else(|| "never in full".to_owned(), utc);
@@ -113,9 +146,12 @@ pub(super) async fn verify(
     }
     context.print(plan, out, "verified", &proof, &lines)?;
     out.flush()?;
-    for problem in &proof.problems {
-        let error = Error::new(Kind::Undecodable, problem.as_str());
-        failures.tell(&error.hint("run `r2vfs index drop --yes` and `r2vfs index build`"));
+    let problem = |text: &String| Error::new(Kind::Undecodable, text.as_str());
+    if let Some((last, others)) = proof.problems.split_last() {
+        others.iter().for_each(|text| failures.note(&problem(text)));
+        // The same is to be done about all of them.
+        let next = "run `r2vfs index drop --yes` and `r2vfs index build`";
+        failures.tell(&problem(last).hint(next));
     }
     Ok(())
 }

@@ -5,7 +5,12 @@ use std::time::Duration;
 use indicatif::HumanBytes;
 
 use super::{
-    super::super::{failure::Stop, options::MountPlan, output::Out, wait::Waiter},
+    super::super::{
+        failure::Stop,
+        options::{MountPlan, naming},
+        output::Out,
+        wait::Waiter,
+    },
     Context, count, tell_notes,
 };
 use crate::{config::Location, error::Result, indexer::Publishing};
@@ -13,6 +18,7 @@ use crate::{config::Location, error::Result, indexer::Publishing};
 impl Context<'_> {
     fn publishing(&self, plan: &MountPlan, to: Option<&Location>) -> Result<Publishing> {
         Publishing::open(&plan.location, to, &plan.settings, self.permits, self.platform)
+            .map_err(|error| naming(error, to.unwrap_or(&plan.location)))
     }
 }
 

@@ -1,0 +1,172 @@
+//! An index that is published to a directory of its own.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use tempfile::TempDir;
+
+/// A bucket whose first article has the needle, and room beside it.
+struct Place {
+    dir: TempDir,
+    bucket: PathBuf,
+}
+
+impl Place {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let bucket = dir.path().join("bucket");
+        fs::create_dir_all(bucket.join("docs")).expect("a directory");
+        for number in 0..40 {
+            let what = if number == 0 { "needle" } else { "haystack" };
+            let text = format!("# Article {number}\n\nAbout the {what}.\n");
+            fs::write(bucket.join(format!("docs/{number:02}.md")), text).expect("a file");
+        }
+        Self { dir, bucket }
+    }
+
+    fn beside(&self, name: &str) -> PathBuf {
+        self.dir.path().join(name)
+    }
+
+    /// The exit code, and what is printed on standard output and standard error.
+    fn ran(&self, words: &[&str]) -> (Option<i32>, String, String) {
+        let output = Command::new(env!("CARGO_BIN_EXE_r2vfs"))
+            .args(words)
+            .env_clear()
+            .env("R2VFS_BUCKET", &self.bucket)
+            .env("HOME", self.dir.path())
+            .output()
+            .expect("the program starts");
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        (output.status.code(), text(&output.stdout), text(&output.stderr))
+    }
+
+    #[track_caller]
+    fn does(&self, words: &[&str]) -> String {
+        let (code, out, err) = self.ran(words);
+        assert_eq!(code, Some(0), "{words:?}\n{out}\n{err}");
+        out
+    }
+
+    #[track_caller]
+    fn fails(&self, words: &[&str], parts: &[&str]) {
+        let (code, out, err) = self.ran(words);
+        let said = parts.iter().all(|part| err.contains(part));
+        assert!(code == Some(2) && said, "{words:?}: {code:?}, {parts:#?}\n{out}\n{err}");
+    }
+}
+
+fn text(path: &Path) -> &str {
+    path.to_str().expect("UTF-8")
+}
+
+fn publish(to: &Path) -> [&str; 4] {
+    ["index", "publish", "--to", text(to)]
+}
+
+fn search(index: &Path) -> [&str; 4] {
+    ["--index", text(index), "search", "needle"]
+}
+
+#[test]
+fn a_copy_of_a_published_index_asks_to_be_published_again() {
+    let place = Place::new();
+    let (published, copy) = (place.beside("published"), place.beside("copy"));
+    place.does(&["index", "build"]);
+    place.does(&publish(&published));
+    assert!(place.does(&search(&published)).contains("/docs/00.md"));
+
+    fs::create_dir(&copy).expect("a directory");
+    for file in fs::read_dir(&published).expect("it is there") {
+        let file = file.expect("an entry");
+        fs::copy(file.path(), copy.join(file.file_name())).expect("a copy");
+    }
+    let version = "a published file is in another version than the manifest names, as in a copy";
+    let parts = ["/: the index cannot be used: ", version, "next: run `r2vfs index publish`"];
+    place.fails(&search(&copy), &parts);
+    // What needs no index does without, and says why.
+    let (code, out, err) = place.ran(&["--index", text(&copy), "grep", "-c", "needle", "--stats"]);
+    assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"));
+    assert!(err.contains("note: the index is not used: ") && err.contains(version), "{err}");
+    // And what it says helps.
+    place.does(&publish(&copy));
+    assert!(place.does(&search(&copy)).contains("/docs/00.md"));
+}
+
+#[test]
+fn a_place_that_is_no_place_for_an_index_is_refused() {
+    let place = Place::new();
+    place.does(&["index", "build"]);
+    let refused = |to: &Path, why: &str| place.fails(&publish(to), &[why, "next: "]);
+    let inside = "is inside the bucket that is indexed";
+    refused(&place.bucket, inside);
+    refused(&place.bucket.join("index"), inside);
+    refused(&place.bucket.join("docs/../docs/new/index"), inside);
+    #[cfg(unix)]
+    {
+        let link = place.beside("link");
+        std::os::unix::fs::symlink(&place.bucket, &link).expect("a link");
+        refused(&link.join("index"), inside);
+    }
+    let others = place.beside("others");
+    fs::create_dir(&others).expect("a directory");
+    for name in ["manifest.json", "notes.md"] {
+        fs::write(others.join(name), "{}").expect("a file");
+    }
+    refused(&others, "has other files in it, and no index");
+    assert_eq!(fs::read_dir(&others).expect("it is there").count(), 2, "nothing was written");
+    assert!(!place.bucket.join("index").exists() && !place.bucket.join("docs/new").exists());
+
+    // Empty, not there, half of an index, and the bucket's own place for it.
+    let empty = place.beside("empty");
+    fs::create_dir(&empty).expect("a directory");
+    let half = place.beside("half");
+    fs::create_dir(&half).expect("a directory");
+    fs::write(half.join("0123456789abcdef0123456789abcdef.seg"), "cut").expect("a file");
+    for to in [empty, half, place.beside("new/index"), place.bucket.join(".r2vfs")] {
+        place.does(&publish(&to));
+        place.does(&search(&to));
+    }
+}
+
+#[test]
+fn a_published_index_has_a_status() {
+    let place = Place::new();
+    let published = place.beside("published");
+    let other = place.beside("no-index-here");
+    place.does(&["index", "build"]);
+    place.does(&publish(&published));
+    fs::write(place.bucket.join("docs/new.md"), "new\n").expect("a file");
+    fs::remove_file(place.bucket.join("docs/39.md")).expect("it is there");
+
+    let here = place.does(&["index", "status"]);
+    assert!(here.starts_with("place: this machine\n"), "{here}");
+    let there = place.does(&["index", "status", "--index", text(&published)]);
+    let objects = "objects: 39 indexed, 0 changed, 1 new, 1 gone, 0 unreadable\n";
+    let head = format!("place: published, where --index says\n{objects}documents: 40 ");
+    assert!(there.starts_with(&head), "{there}");
+    for line in ["\nindex: ", "\n  pack: ", "\n  text: ", "\nversion: 1 of ", "\nlisted: "] {
+        assert!(there.contains(line), "{line}: {there}");
+    }
+    let docs = place.bucket.join("docs");
+    let lost = ["index", "status", "--index", text(&docs)];
+    place.fails(&lost, &["there is no published index", "next: run `r2vfs index publish`"]);
+
+    // The one in the bucket: if it is asked for, and if there is no other, as for a search.
+    place.fails(&["index", "status", "--published"], &["there is no published index"]);
+    place.does(&["index", "publish"]);
+    let bare = |words: &[&str]| {
+        let words =
+            [&["index", "status", "--no-list", "--index-dir", text(&other)], words].concat();
+        place.does(&words)
+    };
+    for out in [bare(&[]), bare(&["--published"]), place.does(&["index", "status", "--published"])]
+    {
+        assert!(out.starts_with("place: published in the bucket\n"), "{out}");
+    }
+    let none = ["--index", "off", "--index-dir", text(&other), "index", "status"];
+    place.fails(&none, &["next: run `r2vfs index build`"]);
+}
