@@ -9,5 +9,6 @@ mod mcp;
 mod neighbours;
 mod objects;
 mod program;
+mod sessions;
 mod stdio;
 mod tenants;

@@ -374,53 +374,6 @@ fn limits_hold_a_tenant_back_and_no_other() {
     assert!(lines[4]["front"] == "mcp" && !log.contains(&slow), "{log}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn calls_side_by_side_do_not_overrun_a_session() {
-    let store = TestServer::start().await;
-    store.store().fill((0..300).map(|n| (format!("spent/{n}.md"), "needle\n")));
-    store.store().fill((0..30).map(|n| (format!("free/{n}.md"), "needle\n")));
-    let ((spent, spent_digest), (free, free_digest)) = (new_token(), new_token());
-    let tenant = |name: &str, digest: &str, more: &str| {
-        format!(
-            "[[tenant]]\nname = \"{name}\"\ntokens = [\"{digest}\"]\nconcurrency = 16\n\
-             memory_cache_mib = 0\n{more}[[tenant.mount]]\npoint = \"/\"\nlocation = '{}'\n",
-            store.location(&format!("{name}/"))
-        )
-    };
-    let config = tenant("free", &free_digest, "")
-        + &tenant("spent", &spent_digest, "")
-        + "[tenant.session]\nrequests = 50\n";
-    let server = Serving::with(&[], Some(&config), &store.env());
-    store.faults().delay(Duration::from_millis(20));
-    store.reset();
-    let call = |token: &str, n: usize| {
-        let arguments = json!({"pattern": format!("nowhere{n}"), "output_mode": "count"});
-        server.call_as(Some(token), "grep", &arguments, &[])
-    };
-    let (call, spent) = (&call, spent.as_str());
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let calls: Vec<_> = (0..12).map(|n| scope.spawn(move || call(spent, n))).collect();
-        calls.into_iter().map(|call| call.join().expect("an answer")).collect()
-    });
-    for answer in answers {
-        match answer.status {
-            200 => {
-                let told = answer.json()["envelope"]["incomplete"].to_string();
-                assert!(told.contains("50 requests"), "{answer}");
-            }
-            _ => assert_eq!(answer.is(413).kind(), "budget"),
-        }
-    }
-    let counts = store.counts();
-    let sent = counts.lists + counts.gets;
-    assert!((45..=50).contains(&sent), "{sent} requests were sent");
-    let refused = server.call_as(Some(spent), "list", &json!({}), &[]).is(413);
-    assert!(refused.text().contains("session"), "{refused}");
-    let bearer = format!("Bearer {spent}");
-    server.get("/v1/object/1.md", &[("Authorization", &bearer)]).is(413);
-    assert_eq!(call(&free, 0).is(200).json()["envelope"]["complete"], true);
-}
-
 #[test]
 fn the_configuration_is_read_again() {
     let ((old, old_digest), (new, new_digest)) = (new_token(), new_token());

@@ -208,8 +208,7 @@ impl<C> Scan<C> {
         match &event {
             Some(ScanEvent::Failed { path, reason, error }) => {
                 if is_over(error) {
-                    self.envelope.failed(error);
-                    self.stop();
+                    self.fail(error);
                     return None;
                 }
                 self.envelope.skip(path, *reason, error.message());
@@ -276,6 +275,12 @@ impl<C> Scan<C> {
     /// The limit that the caller set is reached: stops all work.
     pub fn reach_limit(&mut self, detail: impl Into<String>) {
         self.envelope.lacks(Reason::Limit, detail);
+        self.stop();
+    }
+
+    /// The caller can take no more, because of `error`: stops all work.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.envelope.failed(error);
         self.stop();
     }
 
