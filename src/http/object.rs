@@ -21,10 +21,10 @@ use super::problem::Problem;
 use crate::{
     cache::Use,
     error::{Error, Kind, Result},
-    sandbox::{Share, VirtualSandbox},
+    sandbox::{Share, VirtualSandbox, unshown},
     server::{Failure, Front, Running, Tenant, percent},
     tree::path::visible,
-    vfs::{Budget, ByteStream, Content, Entry},
+    vfs::{Budget, ByteStream, Content, Entry, Op, Vfs},
 };
 
 /// What stands before the path.
@@ -82,7 +82,7 @@ async fn open(
     let mut share = sandbox.share(1)?;
     let mut op = sandbox.op(Budget::default());
     let vfs = sandbox.vfs();
-    let entry = vfs.file(&op, path).await?;
+    let entry = named(vfs, &op, path).await?;
     if is_known(headers, &entry) {
         return Ok(Opened::Known(entry));
     }
@@ -106,6 +106,15 @@ async fn open(
         share.pay(1, 0);
     }
     Ok(Opened::Content(Box::new(content), share))
+}
+
+/// The file at `path`, which may be written as answers show it.
+async fn named(vfs: &Vfs, op: &Op, path: &str) -> Result<Entry> {
+    let Some(meant) = unshown(path) else { return vfs.file(op, path).await };
+    match vfs.file(op, &meant).await {
+        Err(error) if error.kind() == Kind::NotFound => vfs.file(op, path).await.map_err(|_| error),
+        found => found,
+    }
 }
 
 fn answer(
