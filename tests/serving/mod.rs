@@ -3,6 +3,7 @@
 mod abuse;
 mod api;
 mod client;
+mod isolation;
 mod load;
 mod loaded;
 mod mcp;
