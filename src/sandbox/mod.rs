@@ -22,6 +22,7 @@ mod ranked;
 mod read;
 mod room;
 mod scan;
+mod schemas;
 mod seal;
 #[cfg_attr(not(feature = "index"), path = "no_search.rs")]
 mod search;
@@ -47,6 +48,7 @@ pub use ranked::{SearchArgs, SearchHit, SearchResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};
 pub use room::{DEFAULT_CHARS, MAX_CHARS, MIN_CHARS};
 pub use scan::{NotRead, Scan, ScanRequest};
+pub use schemas::AnswerSchemas;
 pub use seal::CursorKey;
 #[cfg(feature = "index")]
 pub use search::{RankedHit, Ranking};

@@ -10,6 +10,7 @@ mod mcp;
 mod neighbours;
 mod objects;
 mod program;
+mod schemas;
 mod sessions;
 mod stdio;
 mod tenants;
