@@ -163,7 +163,17 @@ pub struct Meter {
 }
 
 /// What an operation cost.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Cost {
     /// List requests sent, retries included (R2 class A operations).
     pub list_requests: u64,

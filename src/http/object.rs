@@ -21,9 +21,10 @@ use super::problem::Problem;
 use crate::{
     cache::Use,
     error::{Error, Kind, Result},
+    sandbox::{Share, VirtualSandbox, unshown},
     server::{Failure, Front, Running, Tenant, percent},
     tree::path::visible,
-    vfs::{Budget, ByteStream, Content, Entry},
+    vfs::{Budget, ByteStream, Content, Entry, Op, Vfs},
 };
 
 /// What stands before the path.
@@ -47,38 +48,82 @@ pub(super) async fn get(
     let asked = json!({ "path": visible(&path), "range": text(&headers, header::RANGE) });
     let running = tenant.begin(Front::Http, "object", &asked)?;
     let sandbox = tenant.sandbox().billed(running.bill());
-    let op = sandbox.op(Budget::default());
-    let vfs = sandbox.vfs();
-    let opened = async {
-        let entry = vfs.file(&op, &path).await?;
-        if is_known(&headers, &entry) {
-            return Ok(Opened::Known(entry));
-        }
-        vfs.open(&op, entry, Use::Read, FIRST).await.map(Box::new).map(Opened::Content)
-    };
-    let content = match opened.await {
+    let (content, share) = match open(&sandbox, &path, &headers, &method).await {
         Ok(Opened::Known(entry)) => {
             running.done(Ok(()));
             let mut response = StatusCode::NOT_MODIFIED.into_response();
             set(response.headers_mut(), header::ETAG, etag(&entry).as_deref());
             return Ok(response);
         }
-        Ok(Opened::Content(content)) => content,
+        Ok(Opened::Content(content, share)) => (content, share),
         Err(error) => {
             running.done(Err(&error));
             return Err(Failure::Failed(tenant.veiled(error)).into());
         }
     };
-    Ok(answer(*content, &headers, &method, running))
+    Ok(answer(*content, share, &headers, &method, running))
 }
 
 enum Opened {
     /// The client has this version.
     Known(Entry),
-    Content(Box<Content>),
+    /// With what the session allows to be sent of it.
+    Content(Box<Content>, Option<Share>),
 }
 
-fn answer(content: Content, headers: &HeaderMap, method: &Method, running: Running) -> Response {
+/// Opens the file, if all that is asked for of it may be sent: an answer that breaks off when a
+/// budget is spent would look like a network that is down.
+async fn open(
+    sandbox: &VirtualSandbox,
+    path: &str,
+    headers: &HeaderMap,
+    method: &Method,
+) -> Result<Opened> {
+    let mut share = sandbox.share(1)?;
+    let mut op = sandbox.op(Budget::default());
+    let vfs = sandbox.vfs();
+    let entry = named(vfs, &op, path).await?;
+    if is_known(headers, &entry) {
+        return Ok(Opened::Known(entry));
+    }
+    let size = entry.object.size;
+    let length = match asked(headers, size, etag(&entry).as_deref()) {
+        _ if method == Method::HEAD => 0,
+        Ok(part) => part.map_or(size, |part| part.end - part.start),
+        Err(()) => 0,
+    };
+    if let Some(most) = op.budget.bytes.filter(|most| length > *most) {
+        let message = format!("a call may bring {most} bytes, and {length} were asked for");
+        return Err(Error::new(Kind::Budget, message).at(path).hint("ask for a shorter Range"));
+    }
+    // What is bounded is what is sent: the rest of the blocks at both ends comes on top.
+    op.budget.bytes = None;
+    if let Some(share) = &mut share {
+        share.hold(length)?;
+    }
+    let content = vfs.open(&op, entry, Use::Read, FIRST).await?;
+    if let Some(share) = &share {
+        share.pay(1, 0);
+    }
+    Ok(Opened::Content(Box::new(content), share))
+}
+
+/// The file at `path`, which may be written as answers show it.
+async fn named(vfs: &Vfs, op: &Op, path: &str) -> Result<Entry> {
+    let Some(meant) = unshown(path) else { return vfs.file(op, path).await };
+    match vfs.file(op, &meant).await {
+        Err(error) if error.kind() == Kind::NotFound => vfs.file(op, path).await.map_err(|_| error),
+        found => found,
+    }
+}
+
+fn answer(
+    content: Content,
+    share: Option<Share>,
+    headers: &HeaderMap,
+    method: &Method,
+    running: Running,
+) -> Response {
     let size = content.entry.object.size;
     let etag = etag(&content.entry);
     let part = asked(headers, size, etag.as_deref());
@@ -117,36 +162,47 @@ fn answer(content: Content, headers: &HeaderMap, method: &Method, running: Runni
         running.done(Ok(()));
         return response;
     }
-    let stream = content.stored_part(range);
+    let sending = Sending { stream: content.stored_part(range), left, share, running };
     *response.body_mut() =
-        Body::from_stream(unfold(Some((stream, left, running)), |going| async move {
-            next(going?).await
-        }));
+        Body::from_stream(unfold(Some(sending), |sending| async move { sending?.next().await }));
     response
 }
 
-/// The rest of a body: where it comes from, how many bytes it has, and the call.
-type Going = (ByteStream, u64, Running);
+/// The rest of a body.
+struct Sending {
+    stream: ByteStream,
+    /// Bytes that were announced and are not sent.
+    left: u64,
+    share: Option<Share>,
+    running: Running,
+}
 
-async fn next((mut stream, left, running): Going) -> Option<(io::Result<Bytes>, Option<Going>)> {
-    match stream.next().await {
-        // Whoever has the bytes that were announced does not ask whether there are more, so the
-        // call ends with the last of them.
-        Some(Ok(chunk)) => match left.saturating_sub(chunk.len() as u64) {
-            0 => {
-                running.done(Ok(()));
+impl Sending {
+    async fn next(mut self) -> Option<(io::Result<Bytes>, Option<Self>)> {
+        match self.stream.next().await {
+            Some(Ok(chunk)) => {
+                let length = chunk.len() as u64;
+                if let Some(share) = &mut self.share {
+                    share.sent(length);
+                }
+                self.left = self.left.saturating_sub(length);
+                // Whoever has the bytes that were announced does not ask whether there are more,
+                // so the call ends with the last of them.
+                if self.left > 0 {
+                    return Some((Ok(chunk), Some(self)));
+                }
+                self.running.done(Ok(()));
                 Some((Ok(chunk), None))
             }
-            left => Some((Ok(chunk), Some((stream, left, running)))),
-        },
-        Some(Err(error)) => {
-            running.done(Err(&error));
-            // The connection ends before the length that was announced.
-            Some((Err(io::Error::other("the file cannot be read on")), None))
-        }
-        None => {
-            running.done(Ok(()));
-            None
+            Some(Err(error)) => {
+                self.running.done(Err(&error));
+                // The connection ends before the length that was announced.
+                Some((Err(io::Error::other("the file cannot be read on")), None))
+            }
+            None => {
+                self.running.done(Ok(()));
+                None
+            }
         }
     }
 }

@@ -1,14 +1,15 @@
 //! The description of the HTTP interface, from the table of tools.
 //!
 //! A document written by hand describes last month's server. Here each tool's arguments are the
-//! schema that its arguments are checked against, and the list of routes and statuses stands
-//! beside the code that answers; the tests call what it promises.
+//! schema that its arguments are checked against, its answers the schema of the type that is
+//! written, and the list of routes and statuses stands beside the code that answers; the tests call
+//! what it promises.
 
 use axum::Json;
 use serde_json::{Map, Value, json};
 
 use super::stream::NDJSON;
-use crate::sandbox::{TOOLS, Tool};
+use crate::sandbox::{AnswerSchemas, TOOLS, Tool};
 
 /// Gives the document.
 pub(super) async fn get() -> Json<Value> {
@@ -17,10 +18,14 @@ pub(super) async fn get() -> Json<Value> {
 
 /// The document, OpenAPI 3.1; the same in every process.
 pub fn document() -> Value {
+    let answers = AnswerSchemas::at("/components/schemas");
     let mut paths = Map::new();
     for tool in &TOOLS {
-        paths.insert(format!("/v1/{}", tool.name), json!({ "post": call(tool) }));
+        let call = call(tool, answers.of(tool));
+        paths.insert(format!("/v1/{}", tool.name), json!({ "post": call }));
     }
+    let mut schemas = answers.definitions;
+    schemas.extend([("Error".to_owned(), error()), ("Text".to_owned(), text())]);
     paths.insert("/v1/object/{path}".to_owned(), object());
     paths.insert("/healthz".to_owned(), plain("healthz", "The process answers", &[]));
     paths.insert("/readyz".to_owned(), plain("readyz", "The server takes new work", &["503"]));
@@ -44,7 +49,7 @@ pub fn document() -> Value {
                     "description": "A tenant's token. A server without tenants needs none.",
                 },
             },
-            "schemas": { "Error": error(), "Envelope": envelope(), "Text": text() },
+            "schemas": schemas,
             "responses": { "Problem": problem() },
         },
     })
@@ -60,12 +65,7 @@ fn refusals(codes: &[&str]) -> Map<String, Value> {
     codes.iter().map(problem).collect()
 }
 
-fn call(tool: &Tool) -> Value {
-    let answer = json!({
-        "type": "object",
-        "required": ["envelope"],
-        "properties": { "envelope": { "$ref": "#/components/schemas/Envelope" } },
-    });
+fn call(tool: &Tool, answer: &Value) -> Value {
     let either = json!({ "anyOf": [answer, { "$ref": "#/components/schemas/Text" }] });
     let mut content = json!({ "application/json": { "schema": either } });
     if tool.name == "grep" {
@@ -208,70 +208,9 @@ fn text() -> Value {
     })
 }
 
-fn envelope() -> Value {
-    let count = |what: &str| json!({ "type": "integer", "minimum": 0, "description": what });
-    json!({
-        "type": "object",
-        "required": ["complete", "listed", "searched", "matched", "cost", "elapsed_ms"],
-        "properties": {
-            "complete": {
-                "type": "boolean", "description": "Nothing that was asked for is missing",
-            },
-            "incomplete": { "type": "array", "items": {
-                "type": "object", "required": ["reason", "detail"],
-                "properties": {
-                    "reason": { "type": "string" }, "detail": { "type": "string" },
-                },
-            } },
-            "listed": count("Objects that the listings gave"),
-            "searched": count("Objects whose content was searched"),
-            "matched": count("Objects with a match, or entries found"),
-            "skipped": { "type": "array", "items": {
-                "type": "object", "required": ["path", "reason", "detail"],
-                "properties": {
-                    "path": { "type": "string" }, "reason": { "type": "string" },
-                    "detail": { "type": "string" },
-                },
-            } },
-            "skipped_by_reason": {
-                "type": "object", "additionalProperties": { "type": "integer" },
-            },
-            "index": { "type": "object" },
-            "as_of": {
-                "type": ["integer", "null"],
-                "description": "When the oldest listing used began, in ms since the Unix epoch",
-            },
-            "cost": { "type": "object", "additionalProperties": { "type": "integer" } },
-            "elapsed_ms": count("From the start of the call to its end"),
-            "cursor": { "type": "string", "description": "Goes on where the answer stops" },
-            "notes": { "type": "array", "items": { "type": "string" } },
-        },
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{Envelope, Reason, SkipReason};
-
-    #[test]
-    fn the_envelope_is_described_as_it_is() {
-        let mut envelope = Envelope {
-            cursor: Some("c".to_owned()),
-            index: Some(Default::default()),
-            notes: vec!["n".to_owned()],
-            ..Envelope::default()
-        };
-        envelope.skip("/a", SkipReason::Failed, "why");
-        envelope.lacks(Reason::Limit, "why");
-        let written = serde_json::to_value(&envelope).expect("JSON");
-        let described = super::envelope();
-        let mut names: Vec<_> = written.as_object().expect("an object").keys().collect();
-        let mut told: Vec<_> = described["properties"].as_object().expect("it").keys().collect();
-        names.sort();
-        told.sort();
-        assert_eq!(names, told);
-    }
 
     #[test]
     fn every_tool_is_a_route_with_its_own_schema() {

@@ -17,10 +17,10 @@ use crate::{
     bucket::MAX_GET,
     cache::Use,
     error::{Error, Kind, Result},
-    sandbox::{ListArgs, VirtualSandbox, error_text},
+    sandbox::{Envelope, ListArgs, Share, VirtualSandbox, error_text},
     server::{Front, Tenant},
     tree::path::visible,
-    vfs::{Budget, Op},
+    vfs::Budget,
 };
 
 /// Entries that one page is made of; directories among them are left out.
@@ -43,9 +43,9 @@ pub(super) async fn list(
     let running = tenant
         .begin(front, "resources", &json!({ "cursor": cursor.is_some() }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
-    let arguments = ListArgs { recursive: true, limit: Some(PAGE), cursor, ..ListArgs::default() };
-    let answer = match tenant.sandbox().billed(running.bill()).list(arguments).await {
-        Ok(answer) => answer,
+    let sandbox = tenant.sandbox().billed(running.bill());
+    let (page, envelope) = match page(&sandbox, cursor).await {
+        Ok(page) => page,
         Err(error) => {
             running.failed(&error);
             let error = tenant.veiled(error);
@@ -55,17 +55,35 @@ pub(super) async fn list(
             });
         }
     };
-    running.ended(&answer.envelope, None);
+    running.ended(&envelope, None);
+    Ok(page)
+}
+
+async fn page(
+    sandbox: &VirtualSandbox,
+    cursor: Option<String>,
+) -> Result<(ListResourcesResult, Envelope)> {
+    let share = sandbox.share(PAGE)?;
+    let limit = share.as_ref().and_then(Share::results).unwrap_or(PAGE);
+    let arguments = ListArgs { recursive: true, limit: Some(limit), cursor, ..ListArgs::default() };
+    let answer = sandbox.list(arguments).await?;
+    let found = answer.result.entries.len() as u64;
     let files = answer.result.entries.into_iter().filter_map(|entry| {
         let size = entry.size?;
         let name = visible(entry.path.rsplit('/').next().unwrap_or(&entry.path));
         Some(Resource::new(uri::of(&entry.path), name).with_size(size))
     });
-    let mut page = ListResourcesResult::with_all_items(files.collect())
+    let files: Vec<Resource> = files.collect();
+    if let Some(share) = share {
+        let told = serde_json::to_string(&files).unwrap_or_default();
+        share.take(0, told.chars().count() as u64)?;
+        share.pay(found, 0);
+    }
+    let mut page = ListResourcesResult::with_all_items(files)
         .with_ttl_ms(BRIEFLY_MS)
         .with_cache_scope(CacheScope::Private);
-    page.next_cursor = answer.envelope.cursor;
-    Ok(page)
+    page.next_cursor = answer.envelope.cursor.clone();
+    Ok((page, answer.envelope))
 }
 
 /// How a client makes a URI of a path.
@@ -87,13 +105,7 @@ pub(super) async fn read(
         .begin(front, "resource", &json!({ "uri": shown }))
         .map_err(|failure| unavailable(&failure.into_error()))?;
     let sandbox = tenant.sandbox().billed(running.bill());
-    let op = sandbox.op(Budget::default());
-    let read = match uri::path(uri) {
-        Some(path) => content(&sandbox, &op, &path).await,
-        None => Err(Error::new(Kind::NotFound, "this is not the URI of a file here")
-            .hint(format!("write {}/PATH, as in {}/docs/a.md", uri::ROOT, uri::ROOT))),
-    };
-    match read {
+    match content(&sandbox, uri).await {
         Ok((bytes, kind)) => {
             running.done(Ok(()));
             Ok(contents(uri, bytes, kind).into())
@@ -113,16 +125,22 @@ pub(super) async fn read(
     }
 }
 
-async fn content(
-    sandbox: &VirtualSandbox,
-    op: &Op,
-    path: &str,
-) -> Result<(Vec<u8>, Option<String>)> {
-    let vfs = sandbox.vfs();
+async fn content(sandbox: &VirtualSandbox, uri: &str) -> Result<(Vec<u8>, Option<String>)> {
+    let share = sandbox.share(1)?;
+    let path = &uri::path(uri).ok_or_else(|| {
+        Error::new(Kind::NotFound, "this is not the URI of a file here").hint(format!(
+            "write {}/PATH, as in {}/docs/a.md",
+            uri::ROOT,
+            uri::ROOT
+        ))
+    })?;
+    let (vfs, op) = (sandbox.vfs(), &sandbox.op(Budget::default()));
     let entry = vfs.file(op, path).await?;
     let large = |size: u64| {
         let what = format!("the file has {size} bytes, more than a resource may ({MAX_RESOURCE})");
-        Error::new(Kind::TooLarge, what).at(path).hint("use the read tool, which gives parts")
+        Error::new(Kind::TooLarge, what)
+            .at(path.as_str())
+            .hint("use the read tool, which gives parts")
     };
     if entry.object.size > MAX_RESOURCE {
         return Err(large(entry.object.size));
@@ -136,6 +154,14 @@ async fn content(
         if bytes.len() as u64 > MAX_RESOURCE {
             return Err(large(bytes.len() as u64));
         }
+    }
+    if let Some(share) = share {
+        let chars = match std::str::from_utf8(&bytes) {
+            Ok(text) => text.chars().count(),
+            Err(_) => bytes.len().div_ceil(3) * 4,
+        };
+        share.take(0, chars as u64)?;
+        share.pay(1, 0);
     }
     Ok((bytes, kind))
 }

@@ -6,6 +6,7 @@
 
 use std::{collections::BTreeMap, fmt::Write as _};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -17,7 +18,7 @@ use crate::{
 pub const NAMED_SKIPS: usize = 100;
 
 /// A result with its envelope.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct Answer<T> {
     /// What was asked for.
     #[serde(flatten)]
@@ -27,7 +28,7 @@ pub struct Answer<T> {
 }
 
 /// What an answer is worth.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Envelope {
     /// Nothing that was asked for is missing.
     pub complete: bool,
@@ -40,7 +41,8 @@ pub struct Envelope {
     pub searched: u64,
     /// Objects with a match, or entries found.
     pub matched: u64,
-    /// The first objects that were passed over, [`NAMED_SKIPS`] at most.
+    /// The first objects that were passed over, 100 ([`NAMED_SKIPS`]) at most.
+    #[schemars(description = "The first objects that were passed over, 100 at most.")]
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub skipped: Vec<Skipped>,
     /// All objects that were passed over, by reason.
@@ -65,7 +67,7 @@ pub struct Envelope {
 
 /// What an index did for an answer. It only ever spares reading: what it does not hold in the
 /// version that is listed was searched in the bucket.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct IndexUse {
     /// When the listing that it was built from began: milliseconds since the Unix epoch.
     pub built_at: i64,
@@ -91,7 +93,7 @@ impl IndexUse {
 }
 
 /// One reason why an answer is not complete.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Incomplete {
     /// The class of reason.
     pub reason: Reason,
@@ -100,7 +102,9 @@ pub struct Incomplete {
 }
 
 /// Why an answer is not complete.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum Reason {
@@ -119,7 +123,7 @@ pub enum Reason {
 }
 
 /// An object that was passed over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct Skipped {
     /// Its canonical path.
     pub path: String,
@@ -130,7 +134,9 @@ pub struct Skipped {
 }
 
 /// Why an object was passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize, JsonSchema,
+)]
 #[serde(rename_all = "kebab-case")]
 #[non_exhaustive]
 pub enum SkipReason {

@@ -86,7 +86,7 @@ impl OneOrMany {
 }
 
 /// Answer of `glob`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GlobResult {
     /// Canonical file paths in raw key order.
     pub paths: Vec<String>,

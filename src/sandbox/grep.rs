@@ -134,7 +134,7 @@ pub struct GrepArgs {
 }
 
 /// The results of one file.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct FileHits {
     /// Canonical file path.
     pub path: String,
@@ -147,7 +147,7 @@ pub struct FileHits {
 }
 
 /// One line, or several where a match spans them.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct HitLine {
     /// 1-based number of the first line.
     pub line: u64,
@@ -162,7 +162,7 @@ pub struct HitLine {
 }
 
 /// Answer of `grep`.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct GrepResult {
     /// In path order.
     pub files: Vec<FileHits>,

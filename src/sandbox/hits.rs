@@ -63,8 +63,8 @@ pub struct HitStream {
     left: Option<u64>,
     ready: VecDeque<HitEvent>,
     over: bool,
-    /// What a session allows, and the results that it is to pay for at the end.
-    share: Option<(Share, u64)>,
+    /// What a session is paid by: each event before it is given.
+    share: Option<Share>,
 }
 
 impl std::fmt::Debug for HitStream {
@@ -121,10 +121,8 @@ impl VirtualSandbox {
             max_line_bytes: Some(MAX_LINE),
             only_matching: false,
         };
-        let share = self.session.as_ref();
-        let share = share.map(|session| session.begin(self.results, 0)).transpose()?;
-        let allowed = least(self.results, share.as_ref().and_then(|share| share.results));
-        let (request, left) = (args.request()?, least(args.limit, allowed));
+        let (request, left) = (args.request()?, least(args.limit, self.results));
+        let share = self.share(0)?;
         Ok(Asked { request, hits, mode: args.output_mode, left, share })
     }
 }
@@ -145,17 +143,28 @@ impl HitStream {
         left: Option<u64>,
         share: Option<Share>,
     ) -> Self {
-        let share = share.map(|share| (share, 0));
         Self { scan, mode, left, ready: VecDeque::new(), over: false, share }
     }
 
-    /// The next event, or `None` at the end or the limit.
+    /// The next event, or `None` at the end, at the limit, or where the session has no room for
+    /// it: the envelope tells which.
     pub async fn next(&mut self) -> Option<HitEvent> {
         loop {
             if let Some(event) = self.ready.pop_front() {
-                return Some(event);
+                match self.share.as_ref().map_or(Ok(()), |share| event.paid_from(share)) {
+                    Ok(()) => return Some(event),
+                    Err(error) => {
+                        self.ready.clear();
+                        self.over = true;
+                        self.scan.fail(&error);
+                    }
+                }
             }
             if self.over {
+                // It says why there is no more, so it is given whatever is left.
+                if let Some(share) = self.share.take() {
+                    share.pay(0, length(&self.envelope()));
+                }
                 return None;
             }
             match self.scan.next().await {
@@ -197,7 +206,7 @@ impl HitStream {
 
     /// Takes one more match if the limit allows it, and ends the search if not.
     fn spend(&mut self) -> bool {
-        let spent = match &mut self.left {
+        match &mut self.left {
             None => true,
             Some(0) => {
                 self.over = true;
@@ -208,11 +217,7 @@ impl HitStream {
                 *left -= 1;
                 true
             }
-        };
-        if let Some((_, given)) = self.share.as_mut().filter(|_| spent) {
-            *given += 1;
         }
-        spent
     }
 
     /// What the events so far are worth.
@@ -226,11 +231,20 @@ impl HitStream {
     }
 }
 
-impl Drop for HitStream {
-    /// A stream that is left is paid for as far as it was given.
-    fn drop(&mut self) {
-        if let Some((share, given)) = &self.share {
-            share.pay(*given, 0);
-        }
+impl HitEvent {
+    fn paid_from(&self, share: &Share) -> Result<()> {
+        let is_result = match self {
+            Self::Hit { line, .. } => !line.context,
+            Self::File { .. } => true,
+            Self::Failed { .. } => false,
+        };
+        share.take(u64::from(is_result), length(self))
     }
+}
+
+/// Characters of `value` as a line of JSON.
+fn length(value: &impl Serialize) -> u64 {
+    // What cannot be written is not sent either.
+    let line = serde_json::to_string(value).unwrap_or_default();
+    line.chars().count() as u64 + 1
 }

@@ -46,7 +46,7 @@ pub struct ListArgs {
 }
 
 /// One entry.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ListEntry {
     /// Canonical path; a directory's ends in `/`.
     pub path: String,
@@ -59,7 +59,7 @@ pub struct ListEntry {
 }
 
 /// Answer of `list`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct ListResult {
     /// In raw key order.
     pub entries: Vec<ListEntry>,

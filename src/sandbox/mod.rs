@@ -22,6 +22,7 @@ mod ranked;
 mod read;
 mod room;
 mod scan;
+mod schemas;
 mod seal;
 #[cfg_attr(not(feature = "index"), path = "no_search.rs")]
 mod search;
@@ -47,10 +48,11 @@ pub use ranked::{SearchArgs, SearchHit, SearchResult};
 pub use read::{ReadArgs, ReadLine, ReadResult};
 pub use room::{DEFAULT_CHARS, MAX_CHARS, MIN_CHARS};
 pub use scan::{NotRead, Scan, ScanRequest};
+pub use schemas::AnswerSchemas;
 pub use seal::CursorKey;
 #[cfg(feature = "index")]
 pub use search::{RankedHit, Ranking};
-pub use session::{Bill, Session, SessionLimits, Spent};
+pub use session::{Bill, Session, SessionLimits, Share, Spent};
 pub use stat::{StatArgs, StatResult};
 pub use text::of_error as error_text;
 pub use tools::{Annotations, Format, INSTRUCTIONS, TOOLS, Tool};
@@ -160,6 +162,15 @@ impl VirtualSandbox {
     /// The same tools, paid from `session`.
     pub fn paid_from(&self, session: Arc<Session>) -> Self {
         Self { session: Some(session), ..self.clone() }
+    }
+
+    /// Counts a call of the session, if there is one, that gives at most so many results: for what
+    /// is no tool (raw bytes), or is not given whole.
+    ///
+    /// # Errors
+    /// [`Kind::Budget`] where something is spent.
+    pub fn share(&self, results: u64) -> Result<Option<Share>> {
+        self.session.as_ref().map(|session| session.begin(Some(results), 0)).transpose()
     }
 
     /// The same, and what its operations cost stands on this bill too.

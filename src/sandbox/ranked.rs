@@ -30,7 +30,7 @@ pub struct SearchArgs {
 }
 
 /// One section of an article.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchHit {
     /// Canonical file path.
     pub path: String,
@@ -54,7 +54,7 @@ pub struct SearchHit {
 }
 
 /// Answer of `search`.
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct SearchResult {
     /// Best first.
     pub hits: Vec<SearchHit>,

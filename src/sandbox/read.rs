@@ -52,7 +52,7 @@ pub struct ReadArgs {
 }
 
 /// One line.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadLine {
     /// 1-based; absent in a tail whose lines nobody has counted.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -70,7 +70,7 @@ fn is_zero(n: &u64) -> bool {
 }
 
 /// Answer of `read`.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 pub struct ReadResult {
     /// Canonical file path.
     pub path: String,

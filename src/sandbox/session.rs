@@ -66,9 +66,9 @@ struct Counts {
     held_chars: u64,
 }
 
-/// What one call may give; the rest is given back when it is dropped.
+/// What one call may give; what it did not give is given back when it is dropped.
 #[derive(Debug)]
-pub(super) struct Share {
+pub struct Share {
     session: Arc<Session>,
     pub(super) results: Option<u64>,
     pub(super) chars: Option<u64>,
@@ -120,18 +120,7 @@ impl Session {
         ];
         for (most, spent, held, what) in bounds {
             let Some(most) = most.filter(|most| spent + held >= *most) else { continue };
-            return Err(match spent >= most {
-                true => Error::new(
-                    Kind::Budget,
-                    format!("the budget of this session is spent: {most} {what}"),
-                )
-                .hint("answer from what you have, or start a new session"),
-                false => Error::new(
-                    Kind::Budget,
-                    format!("the calls under way may take what this session has left of {what}"),
-                )
-                .hint("wait for them, then call again"),
-            });
+            return Err(no_more(most, spent, what));
         }
         counts.calls += 1;
         let wanted = results.unwrap_or(SHARE).min(SHARE);
@@ -150,12 +139,96 @@ impl Session {
     }
 }
 
+/// Why nothing more can be given where the session has `spent` of `most`: the rest is held by others.
+fn no_more(most: u64, spent: u64, what: &str) -> Error {
+    match spent >= most {
+        true => {
+            Error::new(Kind::Budget, format!("the budget of this session is spent: {most} {what}"))
+                .hint("answer from what you have, or start a new session")
+        }
+        false => Error::new(
+            Kind::Budget,
+            format!("the calls under way may take what this session has left of {what}"),
+        )
+        .hint("wait for them, then call again"),
+    }
+}
+
 impl Share {
+    /// The most results that the call may give; `None` is no bound.
+    pub fn results(&self) -> Option<u64> {
+        self.results
+    }
+
     /// Pays for what the call gave; the smallest answer may be longer than a small rest.
-    pub(super) fn pay(&self, results: u64, chars: u64) {
+    pub fn pay(&self, results: u64, chars: u64) {
         let mut counts = self.session.counts();
         counts.results += results;
         counts.chars += chars;
+    }
+
+    /// Pays for results and characters beside those that it holds, before they are given: for
+    /// answers whose length nobody knows when they begin.
+    ///
+    /// # Errors
+    /// [`Kind::Budget`] where the session has not so many left; then nothing is paid.
+    pub fn take(&self, results: u64, chars: u64) -> Result<()> {
+        let limits = self.session.limits;
+        let mut counts = self.session.counts();
+        let bounds = [
+            (limits.results, counts.results, counts.held_results, results, "results"),
+            (limits.chars, counts.chars, counts.held_chars, chars, "characters"),
+        ];
+        for (most, spent, held, more, what) in bounds {
+            let Some(most) = most.filter(|most| more > 0 && spent + held + more > *most) else {
+                continue;
+            };
+            return Err(match spent + more > most {
+                true => no_more(most, most, what),
+                false => no_more(most, spent, what),
+            });
+        }
+        counts.results += results;
+        counts.chars += chars;
+        Ok(())
+    }
+
+    /// Holds the characters, and the bytes from the bucket, of an answer whose length is
+    /// announced, so that it does not break off.
+    ///
+    /// # Errors
+    /// [`Kind::Budget`] where the session has not so many left.
+    pub fn hold(&mut self, length: u64) -> Result<()> {
+        let limits = self.session.limits;
+        let fetched = self.session.account.cost().bytes_fetched;
+        let mut counts = self.session.counts();
+        let left = [
+            (limits.chars, counts.chars + counts.held_chars, "characters"),
+            (limits.bytes, fetched, "bytes"),
+        ];
+        for (most, gone, what) in left {
+            let left = most.map(|most| most.saturating_sub(gone));
+            let Some(left) = left.filter(|left| length > *left) else { continue };
+            let message =
+                format!("this session has {left} {what} left, and {length} were asked for");
+            return Err(Error::new(Kind::Budget, message).hint("ask for a part that is shorter"));
+        }
+        if let Some(held) = &mut self.chars {
+            *held += length;
+            counts.held_chars += length;
+        }
+        Ok(())
+    }
+
+    /// Pays for so many of the characters that it holds.
+    pub fn sent(&mut self, chars: u64) {
+        let mut counts = self.session.counts();
+        counts.chars += chars;
+        if let Some(held) = &mut self.chars {
+            let paid = chars.min(*held);
+            *held -= paid;
+            counts.held_chars -= paid;
+        }
     }
 }
 
@@ -213,5 +286,29 @@ mod tests {
         let spent = session.begin(None, 1).expect_err("50 characters are spent");
         assert!(spent.message().ends_with("50 characters"), "{spent}");
         assert_eq!(session.spent().calls, 3);
+    }
+
+    #[test]
+    fn what_is_given_bit_by_bit_is_asked_for_before_it_is_given() {
+        let limits = SessionLimits {
+            results: Some(3),
+            chars: Some(100),
+            bytes: Some(65),
+            ..Default::default()
+        };
+        let session = Arc::new(Session::new(limits));
+        let stream = session.begin(Some(0), 0).expect("there is room");
+        stream.take(2, 30).expect("there is room");
+        let mut object = session.begin(Some(1), 0).expect("there is room");
+        assert!(stream.take(1, 0).expect_err("it is held").message().contains("under way"));
+        assert!(object.hold(66).expect_err("65 may come").message().contains("65 bytes"));
+        object.hold(60).expect("70 are left");
+        assert!(stream.take(0, 11).expect_err("10 are left").message().contains("under way"));
+        assert!(object.hold(11).expect_err("10 are left").message().contains("10 characters"));
+        object.sent(20);
+        drop(object);
+        assert_eq!((session.spent().chars, session.spent().results), (50, 2));
+        stream.take(1, 50).expect("the rest was given back");
+        assert!(stream.take(0, 1).expect_err("spent").message().ends_with("100 characters"));
     }
 }

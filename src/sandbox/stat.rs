@@ -25,7 +25,7 @@ pub struct StatArgs {
 }
 
 /// Answer of `stat`.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
 pub struct StatResult {
     /// Canonical path; a directory's ends in `/`.
     pub path: String,

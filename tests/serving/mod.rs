@@ -3,11 +3,14 @@
 mod abuse;
 mod api;
 mod client;
+mod isolation;
 mod load;
 mod loaded;
 mod mcp;
 mod neighbours;
 mod objects;
 mod program;
+mod schemas;
+mod sessions;
 mod stdio;
 mod tenants;

@@ -56,6 +56,35 @@ async fn ranges_versions_and_types() {
     assert_eq!(server.get("/v1/object/big.bn", &[]).is(404).kind(), "not-found");
 }
 
+/// `text` as it stands in a URL.
+fn encoded(text: &str) -> String {
+    text.bytes()
+        .map(|byte| match byte {
+            b'/' | b'.' | b'a'..=b'z' => char::from(byte).to_string(),
+            other => format!("%{other:02X}"),
+        })
+        .collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_path_copied_from_an_answer_names_its_file() {
+    let (store, server) = world().await;
+    let names = ["in\u{202e}side.md", "tab\tbed.md", "written\\u{202e}out.md", "plain.md"];
+    store.store().fill(names.map(|name| (name, name)));
+    let arguments = serde_json::json!({"path": "/", "format": "text"});
+    let listed = server.call("list", &arguments).is(200).json();
+    let listed = listed["text"].as_str().expect("text");
+    for name in names {
+        let end = name.rsplit_once(['\t', '}', '\u{202e}']).map_or(name, |(_, end)| end);
+        let line = listed.lines().find(|line| line.ends_with(end)).expect("it is listed");
+        let (_, path) = line.rsplit_once(" /").expect("a path");
+        let answer = server.get(&format!("/v1/object/{}", encoded(path)), &[]).is(200);
+        assert_eq!(answer.text(), name, "{line}");
+    }
+    let shown = encoded("/nothing\\u{202e}.md");
+    assert_eq!(server.get(&format!("/v1/object{shown}"), &[]).is(404).kind(), "not-found");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn no_disguise_of_a_path_leaves_the_tree() {
     let (store, server) = world().await;

@@ -12,7 +12,7 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot};
 use super::{
     super::board::{Board, Guard, Work, WorkKind},
     ScanRequest, Tally, is_over,
-    narrow::{From, Narrow, Verdict},
+    narrow::{From, Narrow, Plan, Verdict},
 };
 use crate::{
     bucket::MAX_GET,
@@ -56,12 +56,12 @@ impl<C: MaybeSend + 'static> Driver<C> {
     pub(super) fn new(
         vfs: Vfs,
         op: Op,
-        (request, selection): (ScanRequest, Selection),
+        (request, selection, plan): (ScanRequest, Selection, Plan),
         (board, tally): (Arc<Board<C>>, Arc<Mutex<Tally>>),
         bytes: u64,
     ) -> Self {
         let budget = (bytes / UNIT).max(1);
-        let narrow = Narrow::new(&vfs, &op, &request);
+        let narrow = Narrow::new(&vfs, &op, plan);
         Self {
             narrow,
             vfs,

@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use futures_util::future::{Either, select};
 
-use self::{driver::Driver, left::LeftOut};
+use self::{driver::Driver, left::LeftOut, narrow::Plan};
 use super::{
     answer::{Envelope, IndexUse, Reason, SkipReason},
     board::{Board, ScanEvent},
@@ -91,13 +91,14 @@ pub struct NotRead {
     pub bytes: u64,
 }
 
-/// A request whose patterns are compiled. That takes seconds for the largest, and is not for a
-/// thread that other calls wait for.
+/// A request whose patterns are compiled, and planned for an index. That takes seconds for the
+/// largest, and is not for a thread that other calls wait for.
 #[derive(Debug)]
 pub(super) struct Ready {
     request: ScanRequest,
     pattern: Arc<Pattern>,
     selection: Selection,
+    plan: Plan,
 }
 
 impl ScanRequest {
@@ -108,7 +109,8 @@ impl ScanRequest {
         let selection = self.selection.build()?;
         // Built once here so that bad options fail before anything is sent.
         self.search.searcher()?;
-        Ok(Ready { request: self, pattern, selection })
+        let plan = Plan::of(&self);
+        Ok(Ready { request: self, pattern, selection, plan })
     }
 }
 
@@ -122,13 +124,13 @@ pub(super) fn start<R: Report>(
     bytes: u64,
 ) -> Scan<R::Chunk> {
     let platform = vfs.platform().clone();
-    let Ready { request, pattern, selection } = ready;
+    let Ready { request, pattern, selection, plan } = ready;
     let workers = if platform.has_threads() { platform.parallelism() } else { 1 };
     let board = Arc::new(Board::new(platform.has_threads(), workers));
     let left = LeftOut::new(request.search.max_count);
     let tally = Arc::new(Mutex::new(Tally { left, ..Tally::default() }));
     let search = request.search.clone();
-    let (selects, counts) = ((request, selection), (board.clone(), tally.clone()));
+    let (selects, counts) = ((request, selection, plan), (board.clone(), tally.clone()));
     let driver = Driver::new(vfs.clone(), op.clone(), selects, counts, bytes);
     if platform.has_threads() {
         for reserve in (0..=workers).map(|i| i == workers) {
@@ -208,8 +210,7 @@ impl<C> Scan<C> {
         match &event {
             Some(ScanEvent::Failed { path, reason, error }) => {
                 if is_over(error) {
-                    self.envelope.failed(error);
-                    self.stop();
+                    self.fail(error);
                     return None;
                 }
                 self.envelope.skip(path, *reason, error.message());
@@ -276,6 +277,12 @@ impl<C> Scan<C> {
     /// The limit that the caller set is reached: stops all work.
     pub fn reach_limit(&mut self, detail: impl Into<String>) {
         self.envelope.lacks(Reason::Limit, detail);
+        self.stop();
+    }
+
+    /// The caller can take no more, because of `error`: stops all work.
+    pub(super) fn fail(&mut self, error: &Error) {
+        self.envelope.failed(error);
         self.stop();
     }
 

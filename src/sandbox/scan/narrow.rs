@@ -82,12 +82,30 @@ impl From {
     }
 }
 
+/// What an index is to be asked for one request. Making it reads the pattern as compiling does,
+/// and takes as long.
+#[derive(Debug)]
+pub(super) struct Plan {
+    query: Query,
+    reading: Reading,
+}
+
+impl Plan {
+    pub(super) fn of(request: &ScanRequest) -> Self {
+        let reading = match request.every {
+            true => Reading { narrows: false, ..Reading::of(&request.search, request.search_zip) },
+            false => Reading::of(&request.search, request.search_zip),
+        };
+        let query = if reading.narrows { demand(&request.pattern) } else { Query::All };
+        Self { query, reading }
+    }
+}
+
 /// The index's part in one scan.
 pub(super) struct Narrow {
     vfs: Vfs,
     op: Op,
-    query: Query,
-    reading: Reading,
+    plan: Plan,
     mounts: HashMap<usize, Option<Asked>>,
     /// Text of packs that is about to be searched.
     held: Held,
@@ -102,17 +120,11 @@ struct Asked {
 }
 
 impl Narrow {
-    pub(super) fn new(vfs: &Vfs, op: &Op, request: &ScanRequest) -> Self {
-        let reading = match request.every {
-            true => Reading { narrows: false, ..Reading::of(&request.search, request.search_zip) },
-            false => Reading::of(&request.search, request.search_zip),
-        };
-        let query = if reading.narrows { demand(&request.pattern) } else { Query::All };
+    pub(super) fn new(vfs: &Vfs, op: &Op, plan: Plan) -> Self {
         Self {
             vfs: vfs.clone(),
             op: op.clone(),
-            query,
-            reading,
+            plan,
             mounts: HashMap::new(),
             held: Held::default(),
             used: None,
@@ -146,11 +158,11 @@ impl Narrow {
     }
 
     async fn ask(&mut self, view: Arc<IndexView>) -> Result<Asked, Fault> {
-        let candidates = view.index.candidates(&self.query).await?;
+        let candidates = view.index.candidates(&self.plan.query).await?;
         let asked = Asked { view, candidates };
         self.used
             .get_or_insert_default()
-            .asked(asked.view.manifest().listed_at, !matches!(self.query, Query::All));
+            .asked(asked.view.manifest().listed_at, !matches!(self.plan.query, Query::All));
         let few: Option<Vec<DocRef>> = asked.few_candidates();
         if let Some(few) = few {
             self.held = asked.view.index.warm(&few, READS).await?;
@@ -244,10 +256,10 @@ impl Narrow {
 
     /// Whether the grams of `doc` cover all that this search would read of it.
     fn speaks_for(&self, entry: &Entry, doc: &Doc, explicit: bool) -> bool {
-        if !self.reading.narrows || !doc.state.has(State::GRAMS) {
+        if !self.plan.reading.narrows || !doc.state.has(State::GRAMS) {
             return false;
         }
-        if self.reading.search_zip && Compression::of_path(&entry.path).is_some() {
+        if self.plan.reading.search_zip && Compression::of_path(&entry.path).is_some() {
             return false;
         }
         if doc.state.has(State::PLAIN) {
@@ -255,8 +267,8 @@ impl Narrow {
         }
         // What lies behind a NUL was not indexed, and is searched where a file is named, or is
         // one line from end to end.
-        let whole = doc.nul.is_none() || !(explicit || self.reading.multiline);
-        self.reading.usual && whole
+        let whole = doc.nul.is_none() || !(explicit || self.plan.reading.multiline);
+        self.plan.reading.usual && whole
     }
 }
 

@@ -25,10 +25,20 @@ impl From {
     }
 }
 
+/// See `narrow.rs`.
+#[derive(Debug)]
+pub(super) struct Plan;
+
+impl Plan {
+    pub(super) fn of(_: &ScanRequest) -> Self {
+        Self
+    }
+}
+
 pub(super) struct Narrow;
 
 impl Narrow {
-    pub(super) fn new(_: &Vfs, _: &Op, _: &ScanRequest) -> Self {
+    pub(super) fn new(_: &Vfs, _: &Op, _: Plan) -> Self {
         Self
     }
 

@@ -12,7 +12,17 @@ use super::codec::shared_prefix;
 use crate::{bucket::Object, tree::path};
 
 /// What a listing held. `listed` is always `reachable + unaddressable`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone,
+    Copy,
+    Debug,
+    Default,
+    PartialEq,
+    Eq,
+    serde::Serialize,
+    serde::Deserialize,
+    schemars::JsonSchema,
+)]
 pub struct Report {
     /// Different keys that the server listed.
     pub listed: u64,
