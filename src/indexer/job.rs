@@ -20,6 +20,7 @@ use r2vfs_index::{
 use super::{
     Target,
     changes::Change,
+    compaction,
     crew::Crew,
     fault::told,
     feed::Judge,
@@ -230,7 +231,8 @@ impl Job {
             lock(&store).commit(Vec::new(), &[], listed_at).map_err(told)?;
         }
         self.tally.merge(true);
-        let effort = Effort { built: self.options.build, one: false };
+        let small = self.options.build.then(|| compaction::small(self.options.memory));
+        let effort = Effort { small, one: false };
         let halt = self.halt.clone();
         let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &halt)).await;
         self.tally.merge(false);

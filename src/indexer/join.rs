@@ -18,8 +18,8 @@ use crate::error::Result;
 /// How much is to be joined.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effort {
-    /// A build ends here.
-    pub(super) built: bool,
+    /// A build ends here, after which so much text becomes one segment.
+    pub(super) small: Option<u64>,
     /// Everything is to become one segment.
     pub(super) one: bool,
 }
@@ -30,7 +30,7 @@ pub(super) fn join(writer: &mut Writer, effort: Effort, halt: &Halt) -> Result<(
         let index = writer.store().open().map_err(told)?;
         let weights: Vec<Weight> = index.manifest().segments.iter().map(weigh).collect();
         let live = index.live().count() as u64;
-        let Some(range) = next(&weights, live, effort.built, effort.one) else { break };
+        let Some(range) = next(&weights, live, effort.small, effort.one) else { break };
         let joined = &index.manifest().segments[range.clone()];
         let names: Vec<String> = joined.iter().map(|segment| segment.id.clone()).collect();
         let shard = joined.first().and_then(|first| first.shard);
@@ -58,7 +58,7 @@ pub fn compact(target: &Target, halt: &Halt) -> Result<()> {
     // Before the lock, which makes the directory.
     let settings = store.manifest().map_err(told)?.settings;
     let mut writer = store.lock(Some(&target.origin()), settings).map_err(told)?;
-    let effort = Effort { built: true, one: true };
+    let effort = Effort { small: None, one: true };
     join(&mut writer, effort, halt)
 }
 
