@@ -102,7 +102,7 @@ impl<'j> Crew<'j> {
         settings: Settings,
         store: Arc<Mutex<Writer>>,
     ) -> Self {
-        let room = Room::of(job.options.memory, job.platform.parallelism());
+        let room = job.room;
         let builder = Builder {
             dir: job.target.dir.clone(),
             known: known.clone(),
@@ -126,7 +126,7 @@ impl<'j> Crew<'j> {
             fetcher,
             batches: Batches::new(room.batch, MOST_HELD),
             builders: room.builders,
-            bench: Bench::new(room.builders),
+            bench: job.bench.clone(),
             running: FuturesUnordered::new(),
         }
     }

@@ -19,9 +19,10 @@ use r2vfs_index::{
 
 use super::{
     Target,
+    bench::Bench,
     changes::Change,
     compaction,
-    crew::Crew,
+    crew::{Crew, Room},
     fault::told,
     feed::Judge,
     join::{Effort, join},
@@ -64,6 +65,9 @@ pub struct Job {
     pub(super) tally: Arc<Tally>,
     pub(super) halt: Arc<Halt>,
     pub(super) findings: Arc<Findings>,
+    pub(super) room: Room,
+    /// Where segments are built and joined: what building them has freed is there to join them.
+    pub(super) bench: Bench,
 }
 
 impl Job {
@@ -80,7 +84,10 @@ impl Job {
         let vfs = target.vfs(platform, &IndexOptions::default())?;
         let op = vfs.op(Budget { time: options.time, ..Budget::default() });
         let platform = platform.clone();
-        Ok(Self { target, options, platform, vfs, op, tally, halt, findings: Arc::default() })
+        let room = Room::of(options.memory, platform.parallelism());
+        let bench = Bench::new(room.builders);
+        let findings = Arc::default();
+        Ok(Self { target, options, platform, vfs, op, tally, halt, findings, room, bench })
     }
 
     /// Compares the index with a fresh listing of what a run would be about. Lists, and sends
@@ -234,7 +241,7 @@ impl Job {
         let small = self.options.build.then(|| compaction::small(self.options.memory));
         let effort = Effort { small, one: false };
         let halt = self.halt.clone();
-        let joined = self.platform.blocking(move || join(&mut lock(&store), effort, &halt)).await;
+        let joined = self.bench.run(move || join(&mut lock(&store), effort, &halt)).await;
         self.tally.merge(false);
         match joined {
             Some(Ok(())) => Ok(()),

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Envelope, Reason, VirtualSandbox, close,
+    answer::reached,
     cursor::Cursor,
     room::{MAX_TEXT, Room},
     text,
@@ -172,7 +173,7 @@ impl VirtualSandbox {
                 continue;
             }
             if found.len() as u64 == limit {
-                more = Some(format!("the limit of {limit} paths is reached"));
+                more = Some(reached(limit, "path", "paths"));
                 break;
             }
             if bytes >= MAX_TEXT {

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{
     Answer, Envelope, Reason, VirtualSandbox, close,
+    answer::reached,
     cursor::Cursor,
     room::{MAX_TEXT, Room},
     text,
@@ -150,7 +151,7 @@ impl VirtualSandbox {
                 continue;
             }
             if result.len() as u64 == limit {
-                more = Some(format!("the limit of {limit} entries is reached"));
+                more = Some(reached(limit, "entry", "entries"));
                 break;
             }
             if bytes >= MAX_TEXT {
