@@ -10,7 +10,7 @@ use std::{
     fmt,
     ops::Range,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering::Relaxed},
     },
     time::Duration,
@@ -159,7 +159,17 @@ pub struct Meter {
     bytes: AtomicU64,
     hits: AtomicU64,
     retries: AtomicU64,
-    above: Option<Arc<Meter>>,
+    above: Above,
+}
+
+/// Where the counts of a meter are added too.
+#[derive(Debug, Default)]
+enum Above {
+    #[default]
+    Nothing,
+    Always(Arc<Meter>),
+    /// Who pays now; while nobody does, the counts wait in a meter of their own.
+    Now(Mutex<Result<Arc<Meter>, Box<Meter>>>),
 }
 
 /// What an operation cost.
@@ -190,13 +200,35 @@ pub struct Cost {
 impl Meter {
     /// A meter whose counts are added to `above` too.
     pub(crate) fn below(above: Arc<Meter>) -> Self {
-        Self { above: Some(above), ..Self::default() }
+        Self { above: Above::Always(above), ..Self::default() }
+    }
+
+    /// A meter for what several operations go on in: its counts are added to that of the operation
+    /// that pays at the time, or that pays next.
+    pub(crate) fn handed_on() -> Self {
+        Self { above: Above::Now(Mutex::new(Err(Box::default()))), ..Self::default() }
+    }
+
+    /// From here on `payer` pays, also for what was counted while nobody did; or nobody.
+    pub(crate) fn hand_to(&self, payer: Option<&Arc<Meter>>) {
+        let Above::Now(now) = &self.above else { return };
+        let next = payer.cloned().ok_or_else(Box::default);
+        let before =
+            std::mem::replace(&mut *now.lock().unwrap_or_else(PoisonError::into_inner), next);
+        let (Err(unpaid), Some(payer)) = (before, payer) else { return };
+        payer.add(|meter| &meter.lists, unpaid.lists.load(Relaxed));
+        payer.add(|meter| &meter.retries, unpaid.retries.load(Relaxed));
     }
 
     fn add(&self, counter: impl Fn(&Self) -> &AtomicU64, count: u64) {
         counter(self).fetch_add(count, Relaxed);
-        if let Some(above) = &self.above {
-            above.add(counter, count);
+        match &self.above {
+            Above::Nothing => {}
+            Above::Always(above) => above.add(counter, count),
+            Above::Now(now) => match &*now.lock().unwrap_or_else(PoisonError::into_inner) {
+                Ok(payer) => payer.add(counter, count),
+                Err(unpaid) => unpaid.add(counter, count),
+            },
         }
     }
 

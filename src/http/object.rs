@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use crate::{
-    cache::Use,
+    cache::{BLOCK, Use},
     error::{Error, Kind, Result},
     sandbox::{Share, VirtualSandbox, unshown},
     server::{Failure, Front, Running, Tenant, percent},
@@ -79,7 +79,7 @@ async fn open(
     headers: &HeaderMap,
     method: &Method,
 ) -> Result<Opened> {
-    let mut share = sandbox.share(1)?;
+    let mut share = sandbox.share(0)?;
     let mut op = sandbox.op(Budget::default());
     let vfs = sandbox.vfs();
     let entry = named(vfs, &op, path).await?;
@@ -99,11 +99,13 @@ async fn open(
     // What is bounded is what is sent: the rest of the blocks at both ends comes on top.
     op.budget.bytes = None;
     if let Some(share) = &mut share {
-        share.hold(length)?;
+        // The first block is read for the headers, and a range begins and ends inside others.
+        let whole_blocks = if length == 0 { 0 } else { length + 3 * BLOCK };
+        share.hold(length, size.min(whole_blocks))?;
     }
     let content = vfs.open(&op, entry, Use::Read, FIRST).await?;
     if let Some(share) = &share {
-        share.pay(1, 0);
+        share.take(1, 0)?;
     }
     Ok(Opened::Content(Box::new(content), share))
 }

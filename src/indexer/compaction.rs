@@ -47,7 +47,8 @@ impl Weight {
     }
 }
 
-/// The most text that a build with so much `memory` joins to one segment.
+/// The most text that becomes one segment where a build with so much `memory` ends. Where there are
+/// [`MANY`], the lightest are joined whatever they weigh.
 pub(super) fn small(memory: u64) -> u64 {
     (memory / SMALL_SHARE).min(SMALL)
 }

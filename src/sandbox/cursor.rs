@@ -10,7 +10,7 @@ use serde::Serialize;
 use super::{Envelope, Reason, VirtualSandbox, seal::Seal};
 use crate::{
     error::{Error, Kind, Result},
-    vfs::{Budget, Op, Pin},
+    vfs::{Budget, Op, Pin, Pinned},
 };
 
 /// The first byte of what a cursor of this kind holds.
@@ -27,7 +27,7 @@ pub(super) struct Cursor {
     /// Results of that path given out already.
     pub(super) skip: u64,
     /// The listings that it was found in.
-    pins: Vec<Pin>,
+    pinned: Pinned,
 }
 
 /// A page of a query: where it begins, and what the cursor to the next is bound to.
@@ -41,15 +41,16 @@ pub(super) struct Page {
 
 impl Cursor {
     pub(super) fn at(path: impl Into<String>, skip: u64) -> Self {
-        Self { path: path.into(), skip, pins: Vec::new() }
+        Self { path: path.into(), skip, pinned: Pinned::default() }
     }
 
     fn to_bytes(&self, query: [u8; 8]) -> Vec<u8> {
         let mut bytes = vec![VERSION];
         bytes.extend_from_slice(&query);
         push(&mut bytes, self.skip);
-        push(&mut bytes, self.pins.len() as u64);
-        for Pin { mount, listed_at, scope } in &self.pins {
+        push(&mut bytes, u64::from(self.pinned.more));
+        push(&mut bytes, self.pinned.pins.len() as u64);
+        for Pin { mount, listed_at, scope } in &self.pinned.pins {
             push(&mut bytes, *mount as u64);
             push(&mut bytes, listed_at.cast_unsigned());
             push(&mut bytes, u64::from(*scope));
@@ -62,6 +63,7 @@ impl Cursor {
         let (&VERSION, bytes) = bytes.split_first()? else { return None };
         let (query, mut bytes) = bytes.split_first_chunk()?;
         let skip = pull(&mut bytes)?;
+        let more = pull(&mut bytes)? != 0;
         let count = pull(&mut bytes)?;
         let mut pins = Vec::new();
         for _ in 0..count {
@@ -70,7 +72,7 @@ impl Cursor {
             pins.push(Pin { mount, listed_at, scope: u32::try_from(pull(&mut bytes)?).ok()? });
         }
         let path = std::str::from_utf8(bytes).ok()?.to_owned();
-        Some((*query, Self { path, skip, pins }))
+        Some((*query, Self { path, skip, pinned: Pinned { pins, more } }))
     }
 }
 
@@ -94,10 +96,11 @@ impl VirtualSandbox {
         Ok(Page { from, seal: self.seal.clone(), query })
     }
 
-    /// The operation of a page: it answers from the listings of the page before it.
-    pub(super) fn op_of(&self, page: &Page, budget: Budget) -> Op {
-        let pins = page.from.as_ref().map(|from| from.pins.clone()).unwrap_or_default();
-        self.op(budget).in_pages(pins)
+    /// The operation of a page: it answers from the listings of the page before it. `one_dir` says
+    /// that the query is about nothing but one directory.
+    pub(super) fn op_of(&self, page: &Page, budget: Budget, one_dir: bool) -> Op {
+        let from = page.from.as_ref().map(|from| from.pinned.clone()).unwrap_or_default();
+        self.op(budget).in_pages(from, one_dir)
     }
 }
 
@@ -161,8 +164,8 @@ impl Page {
                 );
             }
         } else if let Some(place) = place {
-            sandbox.vfs.keep_pinned(op);
-            let cursor = Cursor { pins: op.pinned_to(), ..place };
+            let pinned = sandbox.vfs.keep_pinned(op, &place.path);
+            let cursor = Cursor { pinned, ..place };
             envelope.cursor = Some(self.seal.close(&cursor.to_bytes(self.query)));
         }
         envelope.settle();
@@ -203,11 +206,13 @@ mod tests {
             path in ".{0,100}",
             skip in any::<u64>(),
             pins in proptest::collection::vec((any::<u32>(), any::<i64>(), any::<u32>()), 0..5),
+            more in any::<bool>(),
         ) {
             let pin = |(mount, listed_at, scope): (u32, i64, u32)| {
                 Pin { mount: mount as usize, listed_at, scope }
             };
-            let cursor = Cursor { path, skip, pins: pins.into_iter().map(pin).collect() };
+            let pins = pins.into_iter().map(pin).collect();
+            let cursor = Cursor { path, skip, pinned: Pinned { pins, more } };
             let bytes = cursor.to_bytes([7; 8]);
             prop_assert_eq!(Cursor::from_bytes(&bytes), Some(([7; 8], cursor)));
         }

@@ -6,8 +6,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Envelope, Reason, VirtualSandbox, close,
+    Answer, Envelope, Reason, VirtualSandbox,
     answer::reached,
+    close,
     cursor::Cursor,
     room::{MAX_TEXT, Room},
     text,
@@ -156,7 +157,7 @@ impl VirtualSandbox {
         let page = self.page("glob", &args, args.cursor.as_deref())?;
         let mut room = self.room;
         let after_path = page.from.as_ref().map(|after| after.path.as_str());
-        let op = self.op_of(&page, Budget::default());
+        let op = self.op_of(&page, Budget::default(), true);
         let mut paths = self.paths_from(&args, after_path, op).await?;
         let (mut found, mut bytes) = (Vec::new(), 0);
         let mut more = None;
@@ -192,6 +193,7 @@ impl VirtualSandbox {
             bytes += entry.path.len();
             found.push(entry.path);
         }
+        paths.walk.park();
         let mut envelope = paths.envelope();
         if let Some(error) = failed
             && found.is_empty()

@@ -234,7 +234,7 @@ impl VirtualSandbox {
         let paths: HashSet<String> = request.paths.iter().cloned().collect();
         let patterns = request.pattern.patterns.clone();
         request.start = page.from.as_ref().map(|from| from.path.clone());
-        let op = self.op_of(&page, request.budget);
+        let op = self.op_of(&page, request.budget, request.paths.len() < 2);
         let scan = Box::pin(self.scan_apart(op, request, hits)).await;
         let mut scan = scan.map_err(|error| advice::of_search(error, &patterns))?;
         let mut collector = Collector {

@@ -6,8 +6,9 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Answer, Envelope, Reason, VirtualSandbox, close,
+    Answer, Envelope, Reason, VirtualSandbox,
     answer::reached,
+    close,
     cursor::Cursor,
     room::{MAX_TEXT, Room},
     text,
@@ -90,6 +91,8 @@ pub struct Entries {
     ended: bool,
     /// The caller takes the first few.
     few: bool,
+    /// The last entry of the page before.
+    after: Option<String>,
 }
 
 #[derive(Debug)]
@@ -103,10 +106,10 @@ enum State {
 impl VirtualSandbox {
     /// The entries of a directory as they come; the cursor and the limit are the caller's.
     pub fn entries(&self, args: &ListArgs) -> Entries {
-        self.entries_of(args, self.op(Budget::default()), false)
+        self.entries_of(args, self.op(Budget::default()), false, None)
     }
 
-    fn entries_of(&self, args: &ListArgs, op: Op, few: bool) -> Entries {
+    fn entries_of(&self, args: &ListArgs, op: Op, few: bool, after: Option<String>) -> Entries {
         Entries {
             vfs: self.vfs.clone(),
             op,
@@ -116,6 +119,7 @@ impl VirtualSandbox {
             envelope: Envelope::default(),
             ended: false,
             few,
+            after,
         }
     }
 
@@ -129,8 +133,9 @@ impl VirtualSandbox {
         let page = self.page("list", &args, args.cursor.as_deref())?;
         let after = &page.from;
         let mut room = self.room;
-        let op = self.op_of(&page, Budget::default());
-        let mut entries = self.entries_of(&args, op, after.is_none() && limit <= FEW);
+        let op = self.op_of(&page, Budget::default(), true);
+        let start = after.as_ref().map(|after| after.path.clone());
+        let mut entries = self.entries_of(&args, op, after.is_none() && limit <= FEW, start);
         let (mut result, mut bytes) = (Vec::new(), 0);
         let mut more = None;
         let mut passed = after.is_none();
@@ -169,6 +174,7 @@ impl VirtualSandbox {
             bytes += entry.path.len();
             result.push(entry);
         }
+        entries.park();
         let mut envelope = entries.envelope();
         if let Some(error) = &failed
             && result.is_empty()
@@ -273,10 +279,21 @@ impl Entries {
                     .hint("read it instead"));
             }
         };
-        let walk = self.vfs.walk(&self.op, scopes);
+        let scopes = scopes.into_iter().filter_map(|scope| match &self.after {
+            Some(after) => self.vfs.scope_from(scope, after),
+            None => Some(scope),
+        });
+        let walk = self.vfs.walk(&self.op, scopes.collect());
         let walk = Box::new(if self.few { walk.in_a_row() } else { walk });
-        let dirs = DirTrail::new(&base);
+        let dirs = DirTrail::new(&base, self.after.as_deref());
         Ok(State::Walking { walk, ready: VecDeque::new(), dirs, known })
+    }
+
+    /// Leaves what is under way to the next page.
+    fn park(&mut self) {
+        if let State::Walking { walk, .. } = &mut self.state {
+            walk.park();
+        }
     }
 
     fn note(&mut self, walk: &mut Walk) {
@@ -311,9 +328,16 @@ struct DirTrail {
 }
 
 impl DirTrail {
-    fn new(base: &str) -> Self {
-        let last = if base.ends_with('/') { base.to_owned() } else { format!("{base}/") };
-        Self { base: last.len(), last }
+    /// Below `base`, from the entry `start` on.
+    fn new(base: &str, start: Option<&str>) -> Self {
+        let top = if base.ends_with('/') { base.to_owned() } else { format!("{base}/") };
+        // Its directory has been told of, unless it is that itself.
+        let parent = start.and_then(|start| {
+            let name = start.trim_end_matches('/');
+            name.rfind('/').map(|slash| &name[..=slash])
+        });
+        let last = parent.filter(|parent| parent.starts_with(&top)).unwrap_or(&top).to_owned();
+        Self { base: top.len(), last }
     }
 
     fn push(&mut self, entry: Entry, depth: u64, out: &mut VecDeque<ListedEntry>) {

@@ -383,8 +383,10 @@ impl Vfs {
     }
 
     fn source(&self, op: &Op, bucket: Arc<dyn Bucket>, prefix: &'static str) -> BucketSource {
-        let bucket = self.purse(op, bucket);
-        BucketSource { bucket, cache: self.0.cache.clone(), op: op.clone(), prefix }
+        // An index that is kept keeps its source, and not what the pages of an answer hold.
+        let op = op.unpaged();
+        let bucket = self.purse(&op, bucket);
+        BucketSource { bucket, cache: self.0.cache.clone(), op, prefix }
     }
 
     /// `opened` with everything that it reads from now on paid by `op`.

@@ -20,6 +20,7 @@ mod index;
 mod lines;
 mod listing;
 mod marks;
+mod paging;
 mod pins;
 mod purse;
 mod scopes;
@@ -50,11 +51,12 @@ pub use index::IndexOptions;
 pub(crate) use index::{IndexView, ends_the_operation, unusable};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
+pub(crate) use paging::Pinned;
 pub(crate) use pins::Pin;
 pub use stat::{Level, ListedEntry, Stat};
 pub use walk::{Scope, Walk};
 
-use self::{index::Indexes, listing::Listings, marks::Marks, pins::Ended};
+use self::{index::Indexes, listing::Listings, marks::Marks, paging::Paging};
 use crate::{
     bucket::{Bucket, Call, Meter, Object},
     cache::Cache,
@@ -86,9 +88,6 @@ pub struct Mount {
 /// Notes of one operation.
 const NOTES: usize = 32;
 
-/// Listings that a cursor names.
-const PINS: usize = 8;
-
 /// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -114,13 +113,6 @@ pub struct Op {
     pages: Option<Arc<Paging>>,
 }
 
-/// Of a page: the listings that it goes on in, and those that it used.
-#[derive(Debug, Default)]
-struct Paging {
-    from: Vec<Pin>,
-    used: Mutex<Vec<(Pin, Option<Ended>)>>,
-}
-
 /// What an operation may cost. Requests under way when it is reached are finished, so it can be
 /// overrun by as many as run side by side.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -139,51 +131,6 @@ impl Op {
         self.call.meter = Arc::new(Meter::below(Arc::clone(account.meter())));
         self.account = Some(account);
         self
-    }
-
-    /// The same operation as one page of an answer, which goes on in these listings.
-    pub(crate) fn in_pages(mut self, from: Vec<Pin>) -> Self {
-        self.pages = Some(Arc::new(Paging { from, ..Paging::default() }));
-        self
-    }
-
-    fn is_paged(&self) -> bool {
-        self.pages.is_some()
-    }
-
-    /// The listings that it goes on in.
-    fn pins(&self) -> &[Pin] {
-        self.pages.as_ref().map_or(&[], |pages| &pages.from)
-    }
-
-    /// It uses a listing, which has come to its end where that is known.
-    fn pins_to(&self, pin: Pin, ended: Option<Ended>) {
-        let Some(pages) = &self.pages else { return };
-        let mut used = pages.used.lock().unwrap_or_else(PoisonError::into_inner);
-        used.retain(|(known, _)| !known.is_like(&pin));
-        // Each is that of one head of a glob; the last are the ones to go on in.
-        if used.len() == PINS {
-            used.remove(0);
-        }
-        used.push((pin, ended));
-    }
-
-    fn used_listings(&self) -> Vec<(Pin, Option<Ended>)> {
-        let used =
-            |pages: &Arc<Paging>| pages.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        self.pages.as_ref().map(used).unwrap_or_default()
-    }
-
-    /// The listings that it used.
-    pub(crate) fn pinned_to(&self) -> Vec<Pin> {
-        self.used_listings().into_iter().map(|(pin, _)| pin).collect()
-    }
-
-    /// Whether it had to list anew what it was to go on in.
-    pub(crate) fn lost_its_place(&self) -> bool {
-        let used = self.pinned_to();
-        let lost = |from: &Pin| used.iter().any(|pin| pin.is_like(from) && pin != from);
-        self.pins().iter().any(lost)
     }
 
     /// When the oldest listing that the operation used began: milliseconds since the Unix epoch.

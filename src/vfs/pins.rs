@@ -13,9 +13,9 @@ use tokio::sync::watch;
 
 use super::{Op, Vfs, underway::Listing};
 use crate::{
-    bucket::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Object},
+    bucket::{Bucket, BucketId, Call, GetRequest, Got, ListPage, ListRequest, Meter, Object},
     error::{Error, Kind, Result},
-    platform::BoxFuture,
+    platform::{BoxFuture, Task},
     tree::{Child, Snapshot},
 };
 
@@ -97,22 +97,35 @@ struct Waiting {
 
 /// The listings of a mount that somebody may go on in.
 #[derive(Debug, Default)]
-pub(super) struct Pins(Vec<Waiting>);
+pub(super) struct Pins {
+    waiting: Vec<Waiting>,
+    /// Ends when all of them have waited too long.
+    sweeping: Option<Task<()>>,
+}
 
 impl Pins {
     fn put(&mut self, pin: Pin, now: Duration, held: Held) {
-        self.0.retain(|w| w.pin != pin && now.saturating_sub(w.since) < KEPT_FOR);
-        self.0.push(Waiting { pin, since: now, held });
-        let mut weight: usize = self.0.iter().map(|waiting| waiting.held.weight()).sum();
-        while self.0.len() > KEPT || (weight > KEPT_BYTES && !self.0.is_empty()) {
-            weight -= self.0.remove(0).held.weight();
+        // It would push out all others, and then itself.
+        if held.weight() > KEPT_BYTES {
+            return;
         }
+        self.sweep(now);
+        self.waiting.retain(|w| w.pin != pin);
+        self.waiting.push(Waiting { pin, since: now, held });
+        let mut weight: usize = self.waiting.iter().map(|w| w.held.weight()).sum();
+        while self.waiting.len() > KEPT || weight > KEPT_BYTES {
+            weight -= self.waiting.remove(0).held.weight();
+        }
+    }
+
+    fn sweep(&mut self, now: Duration) {
+        self.waiting.retain(|w| now.saturating_sub(w.since) < KEPT_FOR);
     }
 
     /// Those that `op` goes on in.
     fn of<'p>(&'p self, op: &'p Op, now: Duration) -> impl Iterator<Item = &'p Held> {
         let fresh = move |w: &&Waiting| now.saturating_sub(w.since) < KEPT_FOR;
-        self.0.iter().filter(fresh).filter(|w| op.pins().contains(&w.pin)).map(|w| &w.held)
+        self.waiting.iter().filter(fresh).filter(|w| op.pins().contains(&w.pin)).map(|w| &w.held)
     }
 }
 
@@ -146,15 +159,21 @@ impl Vfs {
         Some((*pin, level.clone()))
     }
 
-    /// Whether something is known to lie in the directory `dir` from a listing that `op` goes on
-    /// in: it was not cut off before its first key.
+    /// Whether an answer about one directory goes on in a listing of `dir`, or of what lies in it:
+    /// then that is a directory, and no file was meant.
     pub(super) fn is_pinned_below(&self, op: &Op, mount: usize, dir: &str) -> bool {
+        if !op.is_of_one_dir() {
+            return false;
+        }
         let now = self.platform().monotonic();
         let listings = self.listings();
         listings.pins(mount).of(op, now).any(|held| match held {
             Held::Part(listing, so_far) => listing.prefix().starts_with(dir) && !so_far.is_empty(),
             Held::Ended(Ended::Level(listed, _)) => listed.starts_with(dir),
-            Held::Ended(Ended::Listing(_)) => false,
+            Held::Ended(Ended::Listing(snapshot)) => {
+                snapshot.has_dir(dir)
+                    || (snapshot.prefix().starts_with(dir) && !snapshot.is_empty())
+            }
         })
     }
 
@@ -167,7 +186,7 @@ impl Vfs {
     ) -> Option<(Box<Listing>, Arc<Snapshot>)> {
         let now = self.platform().monotonic();
         let mut listings = self.listings();
-        let waiting = &mut listings.pins_mut(mount).0;
+        let waiting = &mut listings.pins_mut(mount).waiting;
         let at = waiting.iter().position(|w| {
             now.saturating_sub(w.since) < KEPT_FOR
                 && op.pins().contains(&w.pin)
@@ -180,27 +199,32 @@ impl Vfs {
     }
 
     pub(super) fn pin(&self, pin: Pin, held: Held) {
-        let now = self.platform().monotonic();
-        self.listings().pins_mut(pin.mount).put(pin, now, held);
-    }
-
-    /// Keeps the listings that `op` answered from, for whoever goes on where it stopped.
-    pub(crate) fn keep_pinned(&self, op: &Op) {
-        for (pin, ended) in op.used_listings() {
-            if let Some(ended) = ended {
-                self.pin(pin, Held::Ended(ended));
+        let platform = self.platform();
+        let now = platform.monotonic();
+        // A tenant may never come back.
+        let (tree, later) = (Arc::downgrade(&self.0), platform.sleep(KEPT_FOR));
+        let sweeping = platform.spawn(async move {
+            later.await;
+            if let Some(tree) = tree.upgrade().map(Vfs) {
+                let now = tree.platform().monotonic();
+                tree.listings().pins_mut(pin.mount).sweep(now);
             }
-        }
+        });
+        let mut listings = self.listings();
+        let pins = listings.pins_mut(pin.mount);
+        pins.put(pin, now, held);
+        pins.sweeping = Some(sweeping);
     }
 }
 
 /// A bucket whose listings are paid by the operation that goes on in them now. While there is none,
-/// what is not sent yet waits.
+/// what has not come to it yet waits; what is on its way to the server is paid by the next.
 #[derive(Debug)]
 pub(super) struct Relay {
     /// The bucket as it is without an operation.
     plain: Arc<dyn Bucket>,
     payer: watch::Sender<Option<Payer>>,
+    meter: Arc<Meter>,
 }
 
 /// The bucket as an operation sees it, and what its requests are made for.
@@ -209,17 +233,23 @@ type Payer = (Arc<dyn Bucket>, Call);
 impl Relay {
     /// For listings of `plain` that `payer` begins.
     pub(super) fn new(plain: Arc<dyn Bucket>, payer: Payer) -> Self {
-        Self { plain, payer: watch::Sender::new(Some(payer)) }
+        let relay =
+            Self { plain, payer: watch::Sender::new(None), meter: Meter::handed_on().into() };
+        relay.hand_to(payer);
+        relay
     }
 
     /// From here on `payer` pays.
-    pub(super) fn hand_to(&self, payer: Payer) {
-        self.payer.send_replace(Some(payer));
+    pub(super) fn hand_to(&self, (bucket, call): Payer) {
+        self.meter.hand_to(Some(&call.meter));
+        let call = Call { meter: self.meter.clone(), ..call };
+        self.payer.send_replace(Some((bucket, call)));
     }
 
     /// Nobody pays, and nothing of an operation is held: its bucket knows the tree that keeps this.
     pub(super) fn let_go(&self) {
         self.payer.send_replace(None);
+        self.meter.hand_to(None);
     }
 
     async fn paid(&self) -> Result<Payer> {

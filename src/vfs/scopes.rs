@@ -26,22 +26,43 @@ impl Vfs {
         scopes
     }
 
-    /// What is left of `scope` from the canonical file path `start` on, in the order of a walk.
+    /// What is left of `scope` from the canonical path `start` on, in the order of a walk.
     pub fn scope_from(&self, mut scope: Scope, start: &str) -> Option<Scope> {
-        let Ok(Place::Inside { mount, path }) = self.0.table.resolve(start) else {
-            return Some(scope);
-        };
-        let Some(key) = tree::decode(&path).ok().and_then(|decoded| decoded.file) else {
-            return Some(scope);
-        };
-        match scope.mount.cmp(&mount) {
-            Ordering::Less => return None,
-            Ordering::Greater => return Some(scope),
-            Ordering::Equal => {}
+        let Some(place) = self.place_of(start) else { return Some(scope) };
+        if place.is_past(scope.mount, &scope.prefix) {
+            return None;
         }
-        let over = scope.prefix < key && !key.starts_with(&scope.prefix);
-        scope.from = Some(Bound::Included(key));
-        (!over).then_some(scope)
+        if place.mount == scope.mount {
+            scope.from = Some(Bound::Included(place.key));
+        }
+        Some(scope)
+    }
+
+    /// The place of a canonical path in a walk; `None` above the mounts.
+    pub(super) fn place_of(&self, path: &str) -> Option<WalkPlace> {
+        let Ok(Place::Inside { mount, path }) = self.0.table.resolve(path) else { return None };
+        let decoded = tree::decode(&path).ok()?;
+        let key = decoded.file.or(decoded.dir)?;
+        Some(WalkPlace { mount, key })
+    }
+}
+
+/// Where a walk has come to.
+#[derive(Debug)]
+pub(super) struct WalkPlace {
+    mount: usize,
+    /// Of the object, or the prefix of the directory.
+    key: String,
+}
+
+impl WalkPlace {
+    /// Whether it lies behind all keys of `mount` that start with `prefix`.
+    pub(super) fn is_past(&self, mount: usize, prefix: &str) -> bool {
+        match mount.cmp(&self.mount) {
+            Ordering::Less => true,
+            Ordering::Greater => false,
+            Ordering::Equal => *prefix < *self.key && !self.key.starts_with(prefix),
+        }
     }
 }
 

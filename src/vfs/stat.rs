@@ -128,6 +128,9 @@ impl Vfs {
         if let Some(snapshot) = self.fresh(op, mount, prefix) {
             return Ok(snapshot.has_dir(prefix));
         }
+        if self.is_pinned_below(op, mount, prefix) {
+            return Ok(true);
+        }
         op.lists(mount, self.now_ms());
         let request =
             ListRequest { prefix: prefix.to_owned(), max_keys: Some(1), ..ListRequest::default() };
@@ -165,13 +168,14 @@ impl Vfs {
                     return Err(self.missing_dir(op, path).await);
                 }
                 let pin = Pin::level(mount, snapshot.listed_at(), &prefix);
-                op.pins_to(pin, Some(Ended::Listing(snapshot)));
+                op.pins_to(pin, &prefix, Some(Ended::Listing(snapshot)));
                 (children, lost.into_iter().collect(), None)
             }
             None => match self.pinned_level(op, mount, &prefix) {
                 Some((pin, children)) => {
                     op.lists(mount, pin.listed_at);
-                    op.pins_to(pin, Some(Ended::Level(prefix, children.clone())));
+                    let level = Ended::Level(prefix.clone(), children.clone());
+                    op.pins_to(pin, &prefix, Some(level));
                     (children.to_vec(), Vec::new(), None)
                 }
                 None => self.one_level(op, mount, &prefix, path, known).await?,
@@ -244,7 +248,7 @@ impl Vfs {
         let children: Vec<Child> = children.into_values().collect();
         if op.is_paged() && failed.is_none() {
             let level = Ended::Level(prefix.to_owned(), children.as_slice().into());
-            op.pins_to(Pin::level(mount, listed_at, prefix), Some(level));
+            op.pins_to(Pin::level(mount, listed_at, prefix), prefix, Some(level));
         }
         Ok((children, notes, failed))
     }

@@ -37,8 +37,9 @@ pub(super) struct Listing {
     /// See [`Ranges::restarted`].
     pub(super) restarted: bool,
     pub(super) collecting: bool,
-    /// It waited for the operation of its walk, and nothing has come since.
-    pub(super) resumed: bool,
+    /// What comes may have been asked for by an operation before that of its walk, and have failed
+    /// with that one.
+    pub(super) borrowed: bool,
     /// Bytes of what was fetched and not handed out, about.
     waiting: usize,
 }
@@ -109,6 +110,11 @@ impl Source {
         }
     }
 
+    /// Whether other pages than the next have been asked for.
+    pub(super) fn is_ahead(&self) -> bool {
+        matches!(self, Self::Ranges(_))
+    }
+
     /// Whether the page that was not fetched for want of time or budget can be fetched later.
     pub(super) fn may_be_asked_again(&self, error: &Error) -> bool {
         matches!(self, Self::Row(_)) && matches!(error.kind(), Kind::Budget | Kind::Deadline)
@@ -132,7 +138,7 @@ impl Listing {
         vfs.make_room(op, scope.mount, &scope.prefix);
         let listed_at = vfs.now_ms();
         op.lists(scope.mount, listed_at);
-        op.pins_to(Pin::below(scope.mount, listed_at, &scope.prefix), None);
+        op.pins_to(Pin::below(scope.mount, listed_at, &scope.prefix), &scope.prefix, None);
         let began = vfs.platform().monotonic();
         let collecting = vfs.disorderly(scope.mount);
         Self {
@@ -148,7 +154,7 @@ impl Listing {
             emitted: None,
             restarted: false,
             collecting,
-            resumed: false,
+            borrowed: false,
             waiting: 0,
         }
     }
@@ -156,9 +162,9 @@ impl Listing {
     /// From here on `op` pays.
     pub(super) fn resume(&mut self, vfs: &Vfs, op: &Op) {
         op.lists(self.scope.mount, self.listed_at);
-        op.pins_to(self.pin(), None);
+        op.pins_to(self.pin(), self.prefix(), None);
         self.relay.hand_to((vfs.bucket_for(op, self.scope.mount), op.call.clone()));
-        self.resumed = true;
+        self.borrowed = true;
     }
 
     /// Fetches the page after the one that `source` has brought. After the last page this sends

@@ -169,7 +169,7 @@ impl Walk {
         if let Some(snapshot) = vfs.fresh(&self.op, scope.mount, &scope.prefix) {
             self.used(snapshot.clone());
             let pin = Pin::below(scope.mount, snapshot.listed_at(), &scope.prefix);
-            self.op.pins_to(pin, Some(Ended::Listing(snapshot.clone())));
+            self.op.pins_to(pin, &scope.prefix, Some(Ended::Listing(snapshot.clone())));
             return Current::Kept { mount: scope.mount, snapshot, scope, skip: None, then: None };
         }
         let mount = scope.mount;
@@ -225,22 +225,27 @@ impl Walk {
         mut listing: Box<Listing>,
         fetched: Option<Fetched>,
     ) -> Result<Option<Vec<Entry>>> {
-        let resumed = std::mem::take(&mut listing.resumed);
+        let borrowed = listing.borrowed;
         let (source, page) = match fetched {
             // It was asked for by an operation that could not pay: this one has not tried.
-            Some((source, Err(error))) if resumed && source.may_be_asked_again(&error) => {
+            Some((source, Err(error))) if borrowed && source.may_be_asked_again(&error) => {
+                listing.borrowed = false;
                 listing.leave_unpaid(source);
                 self.current = Some(Current::Listing(listing));
                 return Ok(None);
             }
-            None | Some((_, Err(_))) if resumed => {
-                let scope = listing.scope.clone();
+            None | Some((_, Err(_))) if borrowed => {
+                let Listing { mut scope, last, .. } = *listing;
+                if scope.first() < last.as_deref() {
+                    scope.from = last.map(Bound::Excluded);
+                }
                 self.current = Some(self.start(scope));
                 return Ok(None);
             }
             None => return Err(Error::new(Kind::Cancelled, "the listing was stopped")),
             Some(fetched) => fetched,
         };
+        listing.borrowed &= source.is_ahead();
         let page = match page {
             Ok(Some(page)) => page,
             Ok(None) => {
@@ -326,7 +331,7 @@ impl Walk {
         self.vfs.keep(scope.mount, began, whole.clone());
         self.used(whole.clone());
         let pin = Pin::below(scope.mount, listed_at, &scope.prefix);
-        self.op.pins_to(pin, Some(Ended::Listing(whole.clone())));
+        self.op.pins_to(pin, &scope.prefix, Some(Ended::Listing(whole.clone())));
         if collecting {
             self.current = Some(Current::Kept {
                 mount: scope.mount,
@@ -373,22 +378,31 @@ impl Walk {
     }
 }
 
-impl Drop for Walk {
-    /// Who stopped in the middle of a listing may come back for the rest of it.
-    fn drop(&mut self) {
+impl Walk {
+    /// Leaves the listing under way to whoever comes back for the rest of it. Nothing more is sent.
+    pub(crate) fn park(&mut self) {
         if !self.op.is_paged() {
             return;
         }
         let (listing, so_far) = match self.current.take() {
             Some(Current::Listing(mut listing)) if !listing.collecting => {
+                listing.relay.let_go();
                 let so_far = Arc::new(listing.so_far());
                 (listing, so_far)
             }
-            Some(Current::Kept { snapshot, then: Some(listing), .. }) => (listing, snapshot),
+            Some(Current::Kept { snapshot, then: Some(listing), .. }) => {
+                listing.relay.let_go();
+                (listing, snapshot)
+            }
             _ => return,
         };
-        listing.relay.let_go();
         self.vfs.pin(listing.pin(), Held::Part(listing, so_far));
+    }
+}
+
+impl Drop for Walk {
+    fn drop(&mut self) {
+        self.park();
     }
 }
 
