@@ -4,6 +4,7 @@ mod bounds;
 mod costs;
 mod cursors;
 mod errors;
+mod pages;
 #[cfg(feature = "cli")]
 mod ranked;
 mod texts;
