@@ -128,7 +128,8 @@ impl Page {
         place: Option<Cursor>,
         op: &Op,
     ) {
-        if op.lost_its_place() {
+        let lost = |from: &Cursor| sandbox.vfs.lost_its_place(op, &from.path);
+        if self.from.as_ref().is_some_and(lost) {
             envelope.notes.push(
                 "the bucket was listed again since the page before: what was added or removed \
                  meanwhile, in the part that pages before this one showed, is not seen"

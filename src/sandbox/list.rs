@@ -283,6 +283,8 @@ impl Entries {
             Some(after) => self.vfs.scope_from(scope, after),
             None => Some(scope),
         });
+        // An earlier page has found something in it.
+        let known = known || self.after.is_some();
         let walk = self.vfs.walk(&self.op, scopes.collect());
         let walk = Box::new(if self.few { walk.in_a_row() } else { walk });
         let dirs = DirTrail::new(&base, self.after.as_deref());

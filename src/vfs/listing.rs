@@ -54,6 +54,11 @@ impl Listings {
         Self { mounts: (0..mounts).map(|_| MountListings::default()).collect() }
     }
 
+    /// The snapshots that are kept of a mount.
+    pub(super) fn snapshots(&self, mount: usize) -> impl Iterator<Item = &Arc<Snapshot>> {
+        self.mounts[mount].kept.iter().map(|listed| &listed.snapshot)
+    }
+
     pub(super) fn pins(&self, mount: usize) -> &Pins {
         &self.mounts[mount].pins
     }

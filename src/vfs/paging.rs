@@ -86,20 +86,24 @@ impl Op {
             |pages: &Arc<Paging>| pages.used.lock().unwrap_or_else(PoisonError::into_inner).clone();
         self.pages.as_ref().map(used).unwrap_or_default()
     }
-
-    /// Whether it had to list anew what it was to go on in.
-    pub(crate) fn lost_its_place(&self) -> bool {
-        let Some(pages) = &self.pages else { return false };
-        let from = &pages.from;
-        let is_new = |used: &Used| {
-            let like = from.pins.iter().find(|pin| pin.is_like(&used.pin));
-            like.map_or(from.more, |pin| *pin != used.pin)
-        };
-        self.used().iter().any(is_new)
-    }
 }
 
 impl Vfs {
+    /// Whether `op`, which goes on at the canonical path `place`, had to list anew what pages before
+    /// it have shown a part of.
+    pub(crate) fn lost_its_place(&self, op: &Op, place: &str) -> bool {
+        let Some(pages) = &op.pages else { return false };
+        let place = self.place_of(place);
+        let unseen = |used: &Used| {
+            place.as_ref().is_some_and(|place| place.is_before(used.pin.mount, &used.prefix))
+        };
+        let is_new = |used: &Used| {
+            let like = pages.from.pins.iter().find(|pin| pin.is_like(&used.pin));
+            like.map_or(pages.from.more, |pin| *pin != used.pin)
+        };
+        op.used().iter().any(|used| !unseen(used) && is_new(used))
+    }
+
     /// Keeps the listings that `op` answered from, for whoever goes on at the canonical path
     /// `place`.
     pub(crate) fn keep_pinned(&self, op: &Op, place: &str) -> Pinned {
@@ -112,7 +116,8 @@ impl Vfs {
         let more = used.len() > NAMED;
         used.truncate(NAMED);
         let pins = used.iter().map(|used| used.pin).collect();
-        for Used { pin, ended, .. } in used {
+        // The one to go on in last: it is then the last to be let go of.
+        for Used { pin, ended, .. } in used.into_iter().rev() {
             if let Some(ended) = ended {
                 self.pin(pin, Held::Ended(ended));
             }

@@ -105,11 +105,11 @@ pub(super) struct Pins {
 
 impl Pins {
     fn put(&mut self, pin: Pin, now: Duration, held: Held) {
+        self.sweep(now);
         // It would push out all others, and then itself.
         if held.weight() > KEPT_BYTES {
             return;
         }
-        self.sweep(now);
         self.waiting.retain(|w| w.pin != pin);
         self.waiting.push(Waiting { pin, since: now, held });
         let mut weight: usize = self.waiting.iter().map(|w| w.held.weight()).sum();
@@ -132,14 +132,22 @@ impl Pins {
 impl Vfs {
     /// A whole listing that `op` goes on in and that has all keys below `prefix`.
     pub(super) fn pinned(&self, op: &Op, mount: usize, prefix: &str) -> Option<Arc<Snapshot>> {
+        if op.pins().is_empty() {
+            return None;
+        }
         let now = self.platform().monotonic();
         let listings = self.listings();
-        listings.pins(mount).of(op, now).find_map(|held| match held {
-            Held::Ended(Ended::Listing(snapshot)) if prefix.starts_with(snapshot.prefix()) => {
-                Some(snapshot.clone())
-            }
+        let covers = |snapshot: &&Arc<Snapshot>| prefix.starts_with(snapshot.prefix());
+        let waiting = listings.pins(mount).of(op, now).find_map(|held| match held {
+            Held::Ended(Ended::Listing(snapshot)) => Some(snapshot).filter(covers),
             _ => None,
-        })
+        });
+        // One that is too large to wait may be the newest still.
+        let is_meant = |snapshot: &&Arc<Snapshot>| {
+            let pins = op.pins().iter().filter(|pin| pin.mount == mount);
+            covers(snapshot) && pins.into_iter().any(|pin| pin.listed_at == snapshot.listed_at())
+        };
+        waiting.or_else(|| listings.snapshots(mount).find(is_meant)).cloned()
     }
 
     /// The entries of the directory `prefix`, where `op` goes on in them, and their pin.
@@ -202,9 +210,9 @@ impl Vfs {
         let platform = self.platform();
         let now = platform.monotonic();
         // A tenant may never come back.
-        let (tree, later) = (Arc::downgrade(&self.0), platform.sleep(KEPT_FOR));
+        let (tree, clock) = (Arc::downgrade(&self.0), platform.clone());
         let sweeping = platform.spawn(async move {
-            later.await;
+            clock.sleep(KEPT_FOR).await;
             if let Some(tree) = tree.upgrade().map(Vfs) {
                 let now = tree.platform().monotonic();
                 tree.listings().pins_mut(pin.mount).sweep(now);

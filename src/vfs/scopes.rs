@@ -56,6 +56,11 @@ pub(super) struct WalkPlace {
 }
 
 impl WalkPlace {
+    /// Whether all keys of `mount` that start with `prefix` lie behind it.
+    pub(super) fn is_before(&self, mount: usize, prefix: &str) -> bool {
+        (self.mount, &*self.key) < (mount, prefix)
+    }
+
     /// Whether it lies behind all keys of `mount` that start with `prefix`.
     pub(super) fn is_past(&self, mount: usize, prefix: &str) -> bool {
         match mount.cmp(&self.mount) {

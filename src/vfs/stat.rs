@@ -159,7 +159,12 @@ impl Vfs {
             }
             Target::Dir { mount, prefix, known } => (mount, prefix, known),
         };
-        let (children, notes, failed) = match self.fresh(op, mount, &prefix) {
+        let level = match self.pinned(op, mount, &prefix) {
+            Some(_) => None,
+            None => self.pinned_level(op, mount, &prefix),
+        };
+        let listed = if level.is_some() { None } else { self.fresh(op, mount, &prefix) };
+        let (children, notes, failed) = match listed {
             Some(snapshot) => {
                 let children: Vec<Child> = snapshot.children(&prefix).collect();
                 let exists = snapshot.has_dir(&prefix);
@@ -171,7 +176,7 @@ impl Vfs {
                 op.pins_to(pin, &prefix, Some(Ended::Listing(snapshot)));
                 (children, lost.into_iter().collect(), None)
             }
-            None => match self.pinned_level(op, mount, &prefix) {
+            None => match level {
                 Some((pin, children)) => {
                     op.lists(mount, pin.listed_at);
                     let level = Ended::Level(prefix.clone(), children.clone());
@@ -246,9 +251,11 @@ impl Vfs {
         }
         let notes = lost_note(lost_count, &lost).into_iter().collect();
         let children: Vec<Child> = children.into_values().collect();
-        if op.is_paged() && failed.is_none() {
-            let level = Ended::Level(prefix.to_owned(), children.as_slice().into());
-            op.pins_to(Pin::level(mount, listed_at, prefix), prefix, Some(level));
+        if op.is_paged() {
+            // One that was cut off is not gone on in, but whoever does is told.
+            let ended = failed.is_none();
+            let level = ended.then(|| Ended::Level(prefix.to_owned(), children.as_slice().into()));
+            op.pins_to(Pin::level(mount, listed_at, prefix), prefix, level);
         }
         Ok((children, notes, failed))
     }

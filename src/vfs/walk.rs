@@ -166,16 +166,19 @@ impl Walk {
     fn start(&mut self, scope: Scope) -> Current {
         self.place = self.vfs.dir_path(scope.mount, "");
         let vfs = self.vfs.clone();
-        if let Some(snapshot) = vfs.fresh(&self.op, scope.mount, &scope.prefix) {
-            self.used(snapshot.clone());
-            let pin = Pin::below(scope.mount, snapshot.listed_at(), &scope.prefix);
-            self.op.pins_to(pin, &scope.prefix, Some(Ended::Listing(snapshot.clone())));
-            return Current::Kept { mount: scope.mount, snapshot, scope, skip: None, then: None };
-        }
         let mount = scope.mount;
-        if let Some((mut listing, snapshot)) = vfs.take_pinned(&self.op, mount, &scope.prefix) {
+        // What the page before was cut from goes before what is newer.
+        if vfs.pinned(&self.op, mount, &scope.prefix).is_none()
+            && let Some((mut listing, snapshot)) = vfs.take_pinned(&self.op, mount, &scope.prefix)
+        {
             listing.resume(&vfs, &self.op);
             return Current::Kept { mount, snapshot, scope, skip: None, then: Some(listing) };
+        }
+        if let Some(snapshot) = vfs.fresh(&self.op, mount, &scope.prefix) {
+            self.used(snapshot.clone());
+            let pin = Pin::below(mount, snapshot.listed_at(), &scope.prefix);
+            self.op.pins_to(pin, &scope.prefix, Some(Ended::Listing(snapshot.clone())));
+            return Current::Kept { mount, snapshot, scope, skip: None, then: None };
         }
         let split = vfs.milestones(mount, &scope.prefix);
         let split = split.filter(|m| !self.in_a_row && affordable(&self.op, m));
@@ -235,8 +238,9 @@ impl Walk {
                 return Ok(None);
             }
             None | Some((_, Err(_))) if borrowed => {
-                let Listing { mut scope, last, .. } = *listing;
-                if scope.first() < last.as_deref() {
+                let Listing { mut scope, last, collecting, .. } = *listing;
+                // What was collected has not been handed out.
+                if !collecting && scope.first() < last.as_deref() {
                     scope.from = last.map(Bound::Excluded);
                 }
                 self.current = Some(self.start(scope));

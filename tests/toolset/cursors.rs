@@ -224,6 +224,7 @@ async fn many_small_listings_are_gone_on_in_or_told_to_be_new() {
     page["limit"] = json!(4);
     for n in 0.. {
         let answer = sandbox.call("grep", page.clone()).await.expect("a page");
+        assert!(!answer["envelope"].to_string().contains("listed again"), "{answer}");
         let found = answer["files"].as_array().expect("files").iter();
         files.extend(found.map(|file| file["path"].clone()));
         let Some(cursor) = answer["envelope"]["cursor"].as_str() else { break };
