@@ -19,7 +19,7 @@ use serde_json::json;
 
 use super::problem::Problem;
 use crate::{
-    cache::{BLOCK, Use},
+    cache::Use,
     error::{Error, Kind, Result},
     sandbox::{Share, VirtualSandbox, unshown},
     server::{Failure, Front, Running, Tenant, percent},
@@ -99,9 +99,7 @@ async fn open(
     // What is bounded is what is sent: the rest of the blocks at both ends comes on top.
     op.budget.bytes = None;
     if let Some(share) = &mut share {
-        // The first block is read for the headers, and a range begins and ends inside others.
-        let whole_blocks = if length == 0 { 0 } else { length + 3 * BLOCK };
-        share.hold(length, size.min(whole_blocks))?;
+        share.hold(length)?;
     }
     let content = vfs.open(&op, entry, Use::Read, FIRST).await?;
     if let Some(share) = &share {

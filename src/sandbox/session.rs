@@ -193,30 +193,25 @@ impl Share {
         Ok(())
     }
 
-    /// Holds the characters of an answer whose `length` is announced, and looks whether the bytes
-    /// are left that the bucket `brings` for it, so that it does not break off. Calls beside it may
-    /// take those still: of two long ones side by side, one may.
+    /// Holds the characters of an answer whose `length` is announced, and looks whether so many
+    /// bytes from the bucket are left. It may still break off where the blocks that it lies in, or a
+    /// call beside it, take the last of these.
     ///
     /// # Errors
     /// [`Kind::Budget`] where the session has not so many left.
-    pub fn hold(&mut self, length: u64, brings: u64) -> Result<()> {
+    pub fn hold(&mut self, length: u64) -> Result<()> {
         let limits = self.session.limits;
         let fetched = self.session.account.cost().bytes_fetched;
         let mut counts = self.session.counts();
         let left = [
-            (
-                limits.chars,
-                counts.chars + counts.held_chars,
-                length,
-                "characters",
-                "were asked for",
-            ),
-            (limits.bytes, fetched, brings, "bytes", "may have to be fetched"),
+            (limits.chars, counts.chars + counts.held_chars, "characters"),
+            (limits.bytes, fetched, "bytes"),
         ];
-        for (most, gone, wanted, what, why) in left {
+        for (most, gone, what) in left {
             let left = most.map(|most| most.saturating_sub(gone));
-            let Some(left) = left.filter(|left| wanted > *left) else { continue };
-            let message = format!("this session has {left} {what} left, and {wanted} {why}");
+            let Some(left) = left.filter(|left| length > *left) else { continue };
+            let message =
+                format!("this session has {left} {what} left, and {length} were asked for");
             return Err(Error::new(Kind::Budget, message).hint("ask for a part that is shorter"));
         }
         if let Some(held) = &mut self.chars {
@@ -307,10 +302,10 @@ mod tests {
         stream.take(2, 30).expect("there is room");
         let mut object = session.begin(Some(1), 0).expect("there is room");
         assert!(stream.take(1, 0).expect_err("it is held").message().contains("under way"));
-        assert!(object.hold(66, 66).expect_err("65 may come").message().contains("65 bytes"));
-        object.hold(60, 60).expect("70 are left");
+        assert!(object.hold(66).expect_err("65 may come").message().contains("65 bytes"));
+        object.hold(60).expect("70 are left");
         assert!(stream.take(0, 11).expect_err("10 are left").message().contains("under way"));
-        assert!(object.hold(11, 11).expect_err("10 are left").message().contains("10 characters"));
+        assert!(object.hold(11).expect_err("10 are left").message().contains("10 characters"));
         object.sent(20);
         drop(object);
         assert_eq!((session.spent().chars, session.spent().results), (50, 2));

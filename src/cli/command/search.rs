@@ -67,7 +67,11 @@ pub(in crate::cli) async fn run(
     }
     let mut failures = Failures::default();
     close(options, out, &mut failures, &answer.envelope)?;
-    Ok(failures.exit(!answer.result.hits.is_empty()))
+    match answer.result.hits.is_empty() && !answer.envelope.complete {
+        // The article may be among what was not looked at.
+        true => Ok(Exit::Error),
+        false => Ok(failures.exit(!answer.result.hits.is_empty())),
+    }
 }
 
 /// The question and its paths as one question, where no path looks like one.
