@@ -150,16 +150,21 @@ function cursorOf(said: Said): string | undefined {
 function steady(said: Said): unknown {
   // A server that listed a moment ago need not list again.
   if ('text' in said) {
-    return said.text.replace(/"cursor":"[^"]*"/g, '"cursor":"…"').replace(/requests: \d+ list/, 'requests: … list');
+    return said.text
+      .replace(/"cursor":"[^"]*"/g, '"cursor":"…"')
+      .replace(/requests: \d+ list/, 'requests: … list')
+      .replace(/; note: the bucket was listed again since the page before: [^;\]]*/, '');
   }
   // On the command line an error is text in both forms, in the JSON API it is an object in both.
   if ('refusal' in said) return said.refusal.startsWith('{') ? refusalOf(said.refusal) : said.refusal;
   const { envelope, ...fields } = said.answer;
   // Whether an index is worth asking depends on how much of the listing is there when it is asked.
-  const { elapsed_ms, as_of, cost, cursor, index: _, ...kept } = envelope as Record<string, unknown>;
+  const { elapsed_ms, as_of, cost, cursor, notes, index: _, ...kept } = envelope as Record<string, unknown>;
+  // A new process lists again for a second page, and says so.
+  const told = ((notes ?? []) as string[]).filter((note) => !note.startsWith('the bucket was listed again'));
   // They are there, whatever they are.
   const kinds = [elapsed_ms, as_of, cost, cursor].map((value) => typeof value);
-  return { ...fields, envelope: { ...kept, kinds } };
+  return { ...fields, envelope: { ...kept, told, kinds } };
 }
 
 function refusalOf(json: string): string {
