@@ -95,6 +95,17 @@ struct Waiting {
     held: Held,
 }
 
+impl Waiting {
+    fn is_in_time(&self, now: Duration) -> bool {
+        now.saturating_sub(self.since) < KEPT_FOR
+    }
+
+    /// Whether `op` may go on in it.
+    fn is_for(&self, op: &Op, now: Duration) -> bool {
+        self.is_in_time(now) && op.pins().contains(&self.pin)
+    }
+}
+
 /// The listings of a mount that somebody may go on in.
 #[derive(Debug, Default)]
 pub(super) struct Pins {
@@ -119,13 +130,12 @@ impl Pins {
     }
 
     fn sweep(&mut self, now: Duration) {
-        self.waiting.retain(|w| now.saturating_sub(w.since) < KEPT_FOR);
+        self.waiting.retain(|w| w.is_in_time(now));
     }
 
     /// Those that `op` goes on in.
-    fn of<'p>(&'p self, op: &'p Op, now: Duration) -> impl Iterator<Item = &'p Held> {
-        let fresh = move |w: &&Waiting| now.saturating_sub(w.since) < KEPT_FOR;
-        self.waiting.iter().filter(fresh).filter(|w| op.pins().contains(&w.pin)).map(|w| &w.held)
+    fn of<'p>(&'p self, op: &'p Op, now: Duration) -> impl Iterator<Item = &'p Waiting> {
+        self.waiting.iter().filter(move |w| w.is_for(op, now))
     }
 }
 
@@ -138,7 +148,7 @@ impl Vfs {
         let now = self.platform().monotonic();
         let listings = self.listings();
         let covers = |snapshot: &&Arc<Snapshot>| prefix.starts_with(snapshot.prefix());
-        let waiting = listings.pins(mount).of(op, now).find_map(|held| match held {
+        let waiting = listings.pins(mount).of(op, now).find_map(|w| match &w.held {
             Held::Ended(Ended::Listing(snapshot)) => Some(snapshot).filter(covers),
             _ => None,
         });
@@ -159,12 +169,12 @@ impl Vfs {
     ) -> Option<(Pin, Arc<[Child]>)> {
         let now = self.platform().monotonic();
         let listings = self.listings();
-        let level = listings.pins(mount).of(op, now).find_map(|held| match held {
-            Held::Ended(Ended::Level(listed, children)) if listed == prefix => Some(children),
+        listings.pins(mount).of(op, now).find_map(|w| match &w.held {
+            Held::Ended(Ended::Level(listed, children)) if listed == prefix => {
+                Some((w.pin, children.clone()))
+            }
             _ => None,
-        })?;
-        let pin = op.pins().iter().find(|pin| **pin == Pin::level(mount, pin.listed_at, prefix))?;
-        Some((*pin, level.clone()))
+        })
     }
 
     /// Whether an answer about one directory goes on in a listing of `dir`, or of what lies in it:
@@ -175,7 +185,7 @@ impl Vfs {
         }
         let now = self.platform().monotonic();
         let listings = self.listings();
-        listings.pins(mount).of(op, now).any(|held| match held {
+        listings.pins(mount).of(op, now).any(|w| match &w.held {
             Held::Part(listing, so_far) => listing.prefix().starts_with(dir) && !so_far.is_empty(),
             Held::Ended(Ended::Level(listed, _)) => listed.starts_with(dir),
             Held::Ended(Ended::Listing(snapshot)) => {
@@ -196,8 +206,7 @@ impl Vfs {
         let mut listings = self.listings();
         let waiting = &mut listings.pins_mut(mount).waiting;
         let at = waiting.iter().position(|w| {
-            now.saturating_sub(w.since) < KEPT_FOR
-                && op.pins().contains(&w.pin)
+            w.is_for(op, now)
                 && matches!(&w.held, Held::Part(listing, _) if listing.prefix() == prefix)
         })?;
         match waiting.remove(at).held {
