@@ -65,6 +65,46 @@ async fn an_update_fetches_exactly_what_changed() {
     bucket.is_sound();
 }
 
+/// A bit flipped by the disk in a page that opening an index does not read.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_build_makes_anew_what_the_disk_has_damaged_and_nothing_else() {
+    let bucket = Bucket::with(40).await;
+    bucket.index("build");
+    let first = bucket.segments().remove(0);
+    let store = bucket.server.store();
+    for number in 0..3 {
+        store.put(format!("docs/new{number}.md"), "a new one\n");
+    }
+    store.delete("docs/011.md");
+    // A second segment, with what hides a document of the first.
+    bucket.index("update");
+    let second = bucket.segments().into_iter().find(|file| *file != first).expect("a segment");
+    for objects in [3, 42] {
+        // The build has joined the two by the second time.
+        let file = if second.exists() { second.clone() } else { bucket.segments().remove(0) };
+        let mut bytes = std::fs::read(&file).expect("it is there");
+        bytes[100] ^= 1;
+        std::fs::write(&file, bytes).expect("it can be written");
+        assert_eq!(bucket.ran("verify").code, Some(2));
+        // Versions alone tell nothing of it.
+        bucket.server.reset();
+        assert_eq!(bucket.index("update")["unchanged"].as_u64(), Some(42));
+
+        let built = bucket.index("build");
+        assert_eq!(bucket.gets().len(), objects, "{built}");
+        let note = built["notes"][0].as_str().expect("a note");
+        assert!(note.ends_with("what that file held is indexed anew"), "{note}");
+        bucket.is_sound();
+        let status = bucket.index("status");
+        let coverage = &status["coverage"];
+        let numbers = ["indexed", "changed", "new", "gone"].map(|name| coverage[name].as_u64());
+        assert_eq!(numbers, [42, 0, 0, 0].map(Some), "{status}");
+        bucket.server.reset();
+        assert_eq!(bucket.index("build")["unchanged"].as_u64(), Some(42));
+        assert_eq!(bucket.server.counts().gets, 0);
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn status_says_what_the_index_lacks_and_asks_nothing_if_told_so() {
     let bucket = Bucket::with(10).await;

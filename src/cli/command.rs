@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Kind},
     sandbox::{Envelope, Reason},
-    vfs::Budget,
+    vfs::{Budget, RESERVED_HIDDEN},
 };
 
 pub(super) mod cat;
@@ -48,6 +48,11 @@ fn close(
     envelope: &Envelope,
 ) -> Result<(), Stop> {
     failures.close();
+    // `--stats` and `--json` say them with the rest.
+    if !options.stats && !options.json {
+        let told = envelope.notes.iter().filter(|note| !note.ends_with(RESERVED_HIDDEN));
+        told.for_each(|note| failures.remark(note));
+    }
     for lack in &envelope.incomplete {
         match lack.reason {
             // A limit was asked for; an error was told where it happened.

@@ -76,6 +76,13 @@ impl Failures {
         }
     }
 
+    /// Says what a person should know of an answer that lacks nothing.
+    pub(super) fn remark(&self, note: &str) {
+        if !self.silent {
+            say(&format!("r2vfs: {}", lines(note)));
+        }
+    }
+
     /// Remembers a problem that was told in another way.
     pub(super) fn count(&mut self) {
         self.count += 1;

@@ -26,6 +26,7 @@ use super::{
     fault::told,
     feed::Judge,
     join::{Effort, join},
+    repair::take_out_damaged,
     report::{Findings, Report},
     shard::{KeyRange, Shard},
     survey::Survey,
@@ -157,6 +158,10 @@ impl Job {
     pub async fn run(&self) -> Result<Report> {
         let mut report = Report::default();
         let (writer, known) = self.begin(&mut report)?;
+        let (writer, known) = match self.options.build {
+            true => self.repair(writer, known, &mut report).await?,
+            false => (writer, known),
+        };
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
         let mut crew = Crew::new(self, &known, settings, store.clone());
@@ -209,6 +214,31 @@ impl Job {
             Some(known) => known,
             None => empty(writer.manifest(), &self.target.dir)?,
         };
+        Ok((writer, known))
+    }
+
+    /// Takes out what the disk has damaged, so that the build makes it again.
+    async fn repair(
+        &self,
+        mut writer: Writer,
+        known: Index,
+        report: &mut Report,
+    ) -> Result<(Writer, Index)> {
+        let halt = self.halt.clone();
+        self.tally.check(true);
+        let work = self.bench.run(move || {
+            let notes = take_out_damaged(&mut writer, &known, &halt)?;
+            let known = match notes.is_empty() {
+                true => known,
+                false => writer.store().open().map_err(told)?,
+            };
+            Ok((writer, known, notes))
+        });
+        let done: Option<Result<_>> = work.await;
+        self.tally.check(false);
+        let broke = || Err(Error::new(Kind::Io, "checking the index broke down"));
+        let (writer, known, notes) = done.unwrap_or_else(broke)?;
+        report.notes.extend(notes);
         Ok((writer, known))
     }
 

@@ -27,6 +27,7 @@ mod join;
 mod placing;
 mod plan;
 mod publishing;
+mod repair;
 mod report;
 mod shard;
 mod standing;

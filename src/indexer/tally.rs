@@ -22,6 +22,7 @@ pub struct Tally {
     committed: AtomicU64,
     committed_bytes: AtomicU64,
     whole: AtomicBool,
+    checking: AtomicBool,
     merging: AtomicBool,
 }
 
@@ -46,6 +47,8 @@ pub struct Progress {
     pub committed_bytes: u64,
     /// The listing is at its end: the counts of what is wanted are final.
     pub whole: bool,
+    /// What is there is read against its checksums, before anything else.
+    pub checking: bool,
     /// Everything is fetched; segments are merged.
     pub merging: bool,
 }
@@ -72,6 +75,9 @@ impl Tally {
     pub(super) fn list_ended(&self) {
         self.whole.store(true, Relaxed);
     }
+    pub(super) fn check(&self, on: bool) {
+        self.checking.store(on, Relaxed);
+    }
     /// Segments are being joined, or no longer.
     pub fn merge(&self, on: bool) {
         self.merging.store(on, Relaxed);
@@ -90,6 +96,7 @@ impl Tally {
             committed: load(&self.committed),
             committed_bytes: load(&self.committed_bytes),
             whole: self.whole.load(Relaxed),
+            checking: self.checking.load(Relaxed),
             merging: self.merging.load(Relaxed),
         }
     }

@@ -14,7 +14,7 @@ use r2vfs_index::{
 
 use super::{
     Answer, Envelope, IndexUse, Reason, SearchArgs, SearchHit, SearchResult, VirtualSandbox,
-    answer::reached,
+    answer::{counted, reached},
     close,
     ranked::{DEFAULT_LIMIT, MAX_LIMIT},
     room::Room,
@@ -361,11 +361,12 @@ impl Ranking {
         let mut envelope = self.envelope.clone();
         envelope.index = Some(self.used);
         if self.used.uncovered > 0 {
+            let objects = counted(self.used.uncovered, "object is", "objects are");
+            let were = if self.used.uncovered == 1 { "was" } else { "were" };
             envelope.lacks(
                 Reason::Unindexed,
                 format!(
-                    "{} objects are new or changed since the index was built and were not searched",
-                    self.used.uncovered
+                    "{objects} new or changed since the index was built and {were} not searched"
                 ),
             );
         }

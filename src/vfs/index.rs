@@ -61,6 +61,13 @@ enum Place {
     },
 }
 
+impl Place {
+    /// Whether somebody said that the index lies there, and did not only allow to look.
+    fn was_named(&self) -> bool {
+        matches!(self, Self::Bucket { prefix: "", .. })
+    }
+}
+
 /// The indexes of a tree.
 #[derive(Debug)]
 pub(super) struct Indexes {
@@ -215,6 +222,12 @@ impl Vfs {
                 Ok(Some(opened)) => {
                     found = Some(opened);
                     break;
+                }
+                Ok(None) if state.places[place].was_named() => {
+                    op.note(
+                        "the index is not used: there is none at the place that was named for it"
+                            .to_owned(),
+                    );
                 }
                 Ok(None) => {}
                 Err(fault) => {

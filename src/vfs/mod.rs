@@ -88,6 +88,10 @@ pub struct Mount {
 /// Notes of one operation.
 const NOTES: usize = 32;
 
+/// How the note ends that every answer has over a bucket with a published index: it counts, and
+/// tells nobody anything new.
+pub(crate) const RESERVED_HIDDEN: &str = "reserved objects, the index's own files, are not shown";
+
 /// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -174,8 +178,7 @@ impl Op {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).len();
         if reserved > 0 {
-            notes
-                .push(format!("{reserved} reserved objects, the index's own files, are not shown"));
+            notes.push(format!("{reserved} {RESERVED_HIDDEN}"));
         }
         notes
     }

@@ -91,9 +91,24 @@ fn a_copy_of_a_published_index_asks_to_be_published_again() {
     let (code, out, err) = place.ran(&["--index", text(&copy), "grep", "-c", "needle", "--stats"]);
     assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"));
     assert!(err.contains("note: the index is not used: ") && err.contains(version), "{err}");
+    // Also where nobody asks for the numbers, and without words of its own where it is told not to.
+    let (_, _, err) = place.ran(&["--index", text(&copy), "grep", "-c", "needle"]);
+    assert!(err.starts_with("r2vfs: the index is not used: ") && err.contains(version), "{err}");
+    let quiet = ["--index", text(&copy), "grep", "-c", "--no-messages", "needle"];
+    assert_eq!(place.ran(&quiet).2, "");
     // And what it says helps.
     place.does(&publish(&copy));
     assert!(place.does(&search(&copy)).contains("/docs/00.md"));
+}
+
+#[test]
+fn a_place_that_was_named_and_has_no_index_is_told() {
+    let place = Place::new();
+    place.does(&["index", "build"]);
+    let docs = place.bucket.join("docs");
+    let (code, out, err) = place.ran(&["--index", text(&docs), "grep", "-c", "needle"]);
+    assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"), "{err}");
+    assert!(err.contains("there is none at the place that was named for it"), "{err}");
 }
 
 #[test]

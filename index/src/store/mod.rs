@@ -174,10 +174,9 @@ impl Store {
         let lock = File::options().create(true).truncate(false).write(true).open(path)?;
         match lock.try_lock() {
             Ok(()) => Ok(lock),
-            Err(TryLockError::WouldBlock) => Err(Fault::new(
-                FaultKind::Locked,
-                "another process is writing this index: wait until it is done",
-            )),
+            Err(TryLockError::WouldBlock) => {
+                Err(Fault::new(FaultKind::Locked, "another process is writing this index"))
+            }
             Err(TryLockError::Error(error)) => Err(error.into()),
         }
     }

@@ -118,8 +118,8 @@ pub(crate) fn unusable(fault: &Fault) -> Error {
         std::error::Error::source(fault).is_some_and(<dyn std::error::Error>::is::<Error>);
     let next = match published {
         true => "run `r2vfs index publish` for the place that it is read from, or use grep",
-        // A build goes on from what is there, and would find nothing to do.
-        false => "run `r2vfs index drop --yes` and `r2vfs index build`, or use grep",
+        // An update compares versions only, and would find nothing to do.
+        false => "run `r2vfs index build`, which makes anew what is damaged, or use grep",
     };
     Error::new(Kind::NoIndex, format!("the index cannot be used: {}", fault.detail()))
         .hint(next)

@@ -185,6 +185,10 @@ pub(in crate::cli) async fn on_the_spot(
             ..Default::default()
         };
         let target = context.target(plan)?;
+        let standing = match crate::indexer::local(&target) {
+            Ok(_) => "the index holds nothing of what is listed".to_owned(),
+            Err(error) => error.message().to_owned(),
+        };
         let tally = Arc::new(Tally::default());
         let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
         let survey = progress::shown(&tally, job.survey()).await?;
@@ -193,17 +197,13 @@ pub(in crate::cli) async fn on_the_spot(
         }
         if survey.bytes > ON_THE_SPOT {
             let mib = survey.bytes >> 20;
-            let message =
-                format!("there is no index to search, and {mib} MiB are too many for now");
+            let message = format!("{standing}, and {mib} MiB are too many to index for one search");
             return Err(Error::new(Kind::NoIndex, message)
                 .at(plan.point.as_str())
                 .hint("make one with `r2vfs index build`, or use grep")
                 .into());
         }
-        say(&format!(
-            "r2vfs: there is no index yet: {} are indexed first",
-            count(survey.objects(), "object")
-        ));
+        say(&format!("r2vfs: {standing}: {} to index first", count(survey.objects(), "object")));
         progress::shown(&tally, Box::pin(job.run())).await?;
     }
     Ok(())

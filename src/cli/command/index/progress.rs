@@ -58,6 +58,9 @@ fn draw(bar: &ProgressBar, now: Progress, elapsed: Duration) {
 }
 
 fn words(now: Progress, elapsed: Duration) -> String {
+    if now.checking {
+        return "checking what is indexed already".to_owned();
+    }
     if now.merging {
         return format!("{} objects indexed, joining segments", now.committed);
     }
