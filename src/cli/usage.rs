@@ -73,7 +73,14 @@ fn explain(error: &clap::Error) -> Error {
     let mut what = String::new();
     let mut next = String::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if let Some(tip) = line.strip_prefix("tip: ") {
+        if line.starts_with("tip: to pass '-") {
+            // clap speaks of the first letter, and means all of what was typed.
+            let tip = format!(
+                "what begins with a dash and is no option goes behind `--`: `{} -- -…`",
+                called(error)
+            );
+            join(&mut next, &tip, "; ");
+        } else if let Some(tip) = line.strip_prefix("tip: ") {
             join(&mut next, tip, "; ");
         } else if line.starts_with("Usage:") {
             break;
@@ -137,6 +144,8 @@ mod tests {
         let (what, next) = told(&["grep", "--ignore-cas", "x"]);
         assert_eq!(what, "unexpected argument '--ignore-cas' found");
         assert!(next.contains("--ignore-case"), "{next}");
+        let (_, next) = told(&["search", "-foo"]);
+        assert!(next.ends_with("goes behind `--`: `r2vfs search -- -…`"), "{next}");
         let (what, _) = told(&["read", "/a", "--limit", "0"]);
         assert!(what.contains("'0'") && what.contains("--limit"), "{what}");
     }

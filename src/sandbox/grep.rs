@@ -267,6 +267,8 @@ impl VirtualSandbox {
             collector.result.estimate = Some(Estimate { list_requests, ..estimate });
             return Ok(Answer { result: collector.result, envelope });
         }
+        // Of a page the files on it: the scan counts where it came by and what it was ahead.
+        envelope.matched = collector.result.files.len() as u64;
         if collector.cramped {
             envelope.notes.push("lines of context were left out for want of room".to_owned());
         }

@@ -133,6 +133,8 @@ fn a_place_that_is_no_place_for_an_index_is_refused() {
     }
     refused(&others, "has other files in it, and no index");
     assert_eq!(fs::read_dir(&others).expect("it is there").count(), 2, "nothing was written");
+    refused(&others.join("notes.md"), "is a file, or lies below one");
+    refused(&others.join("notes.md/index"), "is a file, or lies below one");
     assert!(!place.bucket.join("index").exists() && !place.bucket.join("docs/new").exists());
 
     // Empty, not there, half of an index, and the bucket's own place for it.

@@ -141,6 +141,10 @@ proptest! {
                     let at = usize::from(others[n % others.len()]);
                     let answer = sandboxes[at].call(tool, page.clone()).await.expect("a page");
                     found.extend(results(tool, &answer));
+                    if let Some(files) = answer["result"]["files"].as_array() {
+                        let matched = answer["envelope"]["matched"].as_u64();
+                        assert_eq!(matched, Some(files.len() as u64), "{answer}");
+                    }
                     let Some(cursor) = answer["envelope"]["cursor"].as_str() else { break };
                     page["cursor"] = cursor.into();
                 }

@@ -71,6 +71,10 @@ impl Question {
         for item in items(&typed) {
             question.take(&item, &mut position);
         }
+        if question.words.is_empty() && !question.clauses.is_empty() {
+            let note = "it says only what must not occur: add a word to look for";
+            question.notes.push(note.to_owned());
+        }
         question
     }
 

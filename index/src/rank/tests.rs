@@ -125,7 +125,8 @@ fn operators_hold() {
     let gone = ask(&index, "\"folder upload\" region");
     assert!(gone.notes[0].contains("\"folder upload\""), "{:?}", gone.notes);
     assert!(!gone.hits.is_empty());
-    assert!(ask(&index, "-upload").hits.is_empty());
+    let nothing = ask(&index, "-upload");
+    assert!(nothing.hits.is_empty() && nothing.notes[0].contains("only what must not"));
 }
 
 #[test]
@@ -137,6 +138,8 @@ fn typing_errors_are_forgiven_only_where_nothing_matches() {
     let exact = ask(&index, "region");
     assert!(exact.notes.is_empty() && exact.hits[0].score > found.hits[0].score * 0.5);
     assert!(ask(&index, "zzzzregion").hits.is_empty());
+    // Its stem is `acce`, two letters from `access`.
+    assert_eq!(keys(&ask(&index, "acces")), ["keys.md"]);
 }
 
 #[test]

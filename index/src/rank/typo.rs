@@ -49,9 +49,11 @@ pub(crate) fn unknown(words: &[Sought]) -> Vec<usize> {
 /// memory.
 pub(crate) fn near(readers: &[TextReader], word: &Sought) -> Result<Option<Vec<String>>> {
     let Some(stem) = word.stems.first() else { return Ok(Some(Vec::new())) };
-    let letters: Vec<char> = stem.chars().collect();
-    let most = if letters.len() >= TWO_FROM { 2 } else { 1 };
-    let first = letters.first().copied().unwrap_or_default();
+    // A letter left out at the end of a word can cost its stem two: `acces` has the stem `acce`,
+    // `access` is its own.
+    let mut forms: Vec<Vec<char>> = vec![stem.chars().collect(), word.word.text.chars().collect()];
+    forms.dedup();
+    let first = forms[0].first().copied().unwrap_or_default();
     let mut end = first.to_string().into_bytes();
     if let Some(last) = end.last_mut() {
         *last = last.saturating_add(1);
@@ -73,7 +75,11 @@ pub(crate) fn near(readers: &[TextReader], word: &Sought) -> Result<Option<Vec<S
             {
                 continue;
             }
-            let near = if sign { Some(0) } else { distance(&letters, term, most) };
+            let edits = |form: &Vec<char>| {
+                let most = if form.len() >= TWO_FROM { 2 } else { 1 };
+                distance(form, term, most)
+            };
+            let near = if sign { Some(0) } else { forms.iter().filter_map(edits).min() };
             if let Some(distance) = near {
                 let count = stream.value().doc_freq;
                 match found.iter_mut().find(|(_, _, known)| known == term) {

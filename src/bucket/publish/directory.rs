@@ -301,6 +301,11 @@ fn failed(error: io::Error) -> Error {
         io::ErrorKind::NotFound => {
             (Kind::Io, "a file of the index is gone", "build the index again")
         }
+        io::ErrorKind::NotADirectory => (
+            Kind::Config,
+            "what is to be written to is a file, or lies below one",
+            "name a directory: an empty one, or one that is not there yet",
+        ),
         _ => (Kind::Io, "a file of the index cannot be read or written", "check the disk"),
     };
     Error::new(kind, what).hint(next).because(error)
