@@ -188,6 +188,11 @@ fn meant(
 /// The argument whose name, or whose alias, is nearest to `written`.
 fn nearest(tool: &'static Tool, written: &str) -> Option<&'static str> {
     let written: String = written.chars().take(QUOTED).collect::<String>().to_lowercase();
+    // `pat` is one letter from `path`, and the beginning of what no call can do without.
+    let begun = |name: &&&str| written.len() >= 3 && name.starts_with(written.as_str());
+    if let Some(name) = tool.required.iter().find(begun) {
+        return Some(name);
+    }
     let own = tool.names().into_iter().filter_map(|name| {
         let name = tool.properties()?.get_key_value(name)?.0;
         Some((name.as_str(), name.as_str()))
@@ -364,6 +369,12 @@ mod tests {
 
     #[test]
     fn what_is_wrong_is_named_with_what_is_right() {
+        fails(
+            "grep",
+            json!({"pat": "x"}),
+            "grep: unknown argument `pat`",
+            "did you mean `pattern`?",
+        );
         fails("read", json!({"pth": "/a"}), "read: unknown argument `pth`", "did you mean `path`?");
         fails(
             "grep",
