@@ -256,8 +256,10 @@ impl VirtualSandbox {
 
     /// How many results a call may give that asks for `asked`.
     fn limit(&self, asked: Option<u64>, default: u64, most: u64) -> Result<u64> {
-        let limit = list::limit(asked, default, most)?;
-        Ok(self.results.map_or(limit, |results| limit.min(results.max(1))))
+        let allowed = self.results.map_or(most, |results| results.clamp(1, most));
+        let limit = list::limit(asked, default, most)
+            .map_err(|error| error.hint(format!("give a number from 1 to {allowed}")))?;
+        Ok(limit.min(allowed))
     }
 }
 

@@ -60,6 +60,27 @@ async fn garbage_is_what_no_manifest_names_and_is_old() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_put_again_while_garbage_is_collected_stays() {
+    let bucket = Bucket::with(3).await;
+    bucket.index("build");
+    bucket.index("publish");
+    let store = bucket.server.store();
+    let garbage = ["a", "b"].map(|digit| format!(".r2vfs/{}.seg", digit.repeat(32)));
+    for key in &garbage {
+        store.put_object(key, Stored::new("old garbage").modified(long_ago()));
+    }
+    // It has looked once, and the list right before it deletes takes its time.
+    bucket.server.faults().add(Rule::kind(Kind::List, Fault::retry_after(3)).skip(1).times(1));
+    bucket.server.reset();
+    let mut child = bucket.spawned(&mut bucket.command("gc --json"));
+    assert!(bucket.asked(Kind::List, 2, &mut child), "it looks a second time");
+    store.put(&garbage[0], "put again");
+    let done = Ran::of("gc", child.wait_with_output().expect("it ends"));
+    assert_eq!(done.json()["files"].as_u64(), Some(1), "{done}");
+    assert!(store.get(&garbage[0]).is_some() && store.get(&garbage[1]).is_none());
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_grace_that_could_cost_a_publisher_its_files_is_refused() {
     let bucket = Bucket::with(3).await;
     for short in ["1ms", "1h", "7199s"] {
