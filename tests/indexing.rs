@@ -65,44 +65,109 @@ async fn an_update_fetches_exactly_what_changed() {
     bucket.is_sound();
 }
 
-/// A bit flipped by the disk in a page that opening an index does not read.
+/// The disk flips a bit in a page that opening an index does not read: the largest of these
+/// segments has some.
+fn damage(segments: Vec<std::path::PathBuf>) {
+    let size = |file: &std::path::PathBuf| std::fs::metadata(file).expect("it is there").len();
+    let file = segments.into_iter().max_by_key(size).expect("a segment");
+    let mut bytes = std::fs::read(&file).expect("it is there");
+    bytes[100] ^= 1;
+    std::fs::write(&file, bytes).expect("it can be written");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_build_makes_anew_what_the_disk_has_damaged_and_nothing_else() {
     let bucket = Bucket::with(40).await;
     bucket.index("build");
-    let first = bucket.segments().remove(0);
+    let first = bucket.segments();
     let store = bucket.server.store();
     for number in 0..3 {
         store.put(format!("docs/new{number}.md"), "a new one\n");
     }
+    store.put("docs/007.md", "another version of seven\n");
     store.delete("docs/011.md");
-    // A second segment, with what hides a document of the first.
     bucket.index("update");
-    let second = bucket.segments().into_iter().find(|file| *file != first).expect("a segment");
-    for objects in [3, 42] {
-        // The build has joined the two by the second time.
-        let file = if second.exists() { second.clone() } else { bucket.segments().remove(0) };
-        let mut bytes = std::fs::read(&file).expect("it is there");
-        bytes[100] ^= 1;
-        std::fs::write(&file, bytes).expect("it can be written");
-        assert_eq!(bucket.ran("verify").code, Some(2));
-        // Versions alone tell nothing of it.
-        bucket.server.reset();
-        assert_eq!(bucket.index("update")["unchanged"].as_u64(), Some(42));
+    let all = bucket.segments();
+    damage(all.into_iter().filter(|file| !first.contains(file)).collect());
+    let ran = bucket.ran("verify");
+    ran.fails(&["checksum", "next: run `r2vfs index build`"]);
+    assert!(ran.out.starts_with("read, and not sound: "), "{ran}");
+    // Versions alone tell nothing of it.
+    assert_eq!(bucket.index("update")["unchanged"].as_u64(), Some(42));
+    let dry = bucket.index("build --dry-run");
+    let numbers = ["damaged", "new", "changed", "get_requests"].map(|name| dry[name].as_u64());
+    assert_eq!(numbers, [1, 3, 1, 4].map(Some), "{dry}");
 
-        let built = bucket.index("build");
-        assert_eq!(bucket.gets().len(), objects, "{built}");
-        let note = built["notes"][0].as_str().expect("a note");
-        assert!(note.ends_with("what that file held is indexed anew"), "{note}");
+    // What ends a build before it has built anything costs the index nothing.
+    let before = bucket.index("status --no-list");
+    bucket.server.faults().add(Rule::kind(Kind::List, Fault::forbidden("AccessDenied")).times(1));
+    assert_eq!(bucket.ran("build").code, Some(2));
+    assert_eq!(bucket.index("status --no-list"), before);
+
+    bucket.server.reset();
+    let built = bucket.index("build");
+    let anew = ["docs/007.md", "docs/new0.md", "docs/new1.md", "docs/new2.md"];
+    assert_eq!(bucket.gets(), anew, "{built}");
+    let note = built["notes"][0].as_str().expect("a note");
+    assert!(note.ends_with("what that file held was indexed anew"), "{note}");
+    bucket.is_sound();
+    // The whole of it, by now one segment.
+    damage(bucket.segments());
+    bucket.server.reset();
+    bucket.index("build");
+    assert_eq!(bucket.gets().len(), 42);
+    bucket.is_sound();
+    let status = bucket.index("status");
+    let coverage = &status["coverage"];
+    let numbers = ["indexed", "changed", "new", "gone"].map(|name| coverage[name].as_u64());
+    assert_eq!(numbers, [42, 0, 0, 0].map(Some), "{status}");
+    bucket.server.reset();
+    assert_eq!(bucket.index("build")["unchanged"].as_u64(), Some(42));
+    assert_eq!(bucket.server.counts().gets, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_damaged_share_is_made_anew_and_stays_a_share() {
+    let bucket = Bucket::with(40).await;
+    bucket.index("build --shard 1/2");
+    let of_one = bucket.gets();
+    damage(bucket.segments());
+    bucket.server.reset();
+    bucket.index("build");
+    assert_eq!(bucket.gets(), of_one);
+    let shares = bucket.index("status --no-list")["shards"].clone();
+    assert_eq!(shares, serde_json::json!(["1/2"]));
+    bucket.is_sound();
+}
+
+/// A file of another length than it was written is no index for anybody.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_of_another_length_is_told_by_all_and_made_anew() {
+    let bucket = Bucket::with(10).await;
+    for grown in [-1_i64, 1] {
+        bucket.index("build");
+        let file = bucket.segments().remove(0);
+        let file = std::fs::OpenOptions::new().write(true).open(file).expect("it is there");
+        let length = file.metadata().expect("it is there").len();
+        file.set_len(length.checked_add_signed(grown).expect("a length")).expect("it can be");
+        for words in ["verify", "update", "status --no-list", "publish"] {
+            bucket.ran(words).fails(&[".seg of the index is ", "next: run `r2vfs index build`"]);
+        }
+        assert!(bucket.keys().iter().all(|key| !key.starts_with(".r2vfs/")), "nothing was put");
+        bucket.index("build");
         bucket.is_sound();
-        let status = bucket.index("status");
-        let coverage = &status["coverage"];
-        let numbers = ["indexed", "changed", "new", "gone"].map(|name| coverage[name].as_u64());
-        assert_eq!(numbers, [42, 0, 0, 0].map(Some), "{status}");
-        bucket.server.reset();
-        assert_eq!(bucket.index("build")["unchanged"].as_u64(), Some(42));
-        assert_eq!(bucket.server.counts().gets, 0);
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_damaged_is_published() {
+    let bucket = Bucket::with(10).await;
+    bucket.index("build");
+    damage(bucket.segments());
+    bucket.ran("publish").fails(&["checksum", "next: run `r2vfs index build`"]);
+    assert!(bucket.keys().iter().all(|key| !key.starts_with(".r2vfs/")), "nothing was put");
+    bucket.index("build");
+    bucket.index("publish");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -63,6 +63,14 @@ impl Index {
         Ok(Self { manifest: self.manifest.clone(), segments: segments?.into() })
     }
 
+    /// The same without what is in these segments. The manifest stays: they are part of the index.
+    #[must_use]
+    pub fn without(&self, ids: &[&str]) -> Self {
+        let kept = |segment: &&Segment| !ids.contains(&&*segment.reference().id);
+        let segments = self.segments.iter().filter(kept).cloned().collect();
+        Self { manifest: self.manifest.clone(), segments }
+    }
+
     /// What it was opened from.
     pub fn manifest(&self) -> &Manifest {
         &self.manifest

@@ -54,7 +54,11 @@ pub async fn verify(index: &Index, mut done: impl FnMut(u64)) -> Verified {
     };
     let mut before = 0;
     for (number, segment) in index.segments().iter().enumerate() {
-        let pages = segment.bundle().check_pages(|bytes| done(before + bytes)).await;
+        let checked = |bytes| {
+            done(before + bytes);
+            true
+        };
+        let pages = segment.bundle().check_pages(checked).await;
         before += segment.bundle().file().bytes;
         done(before);
         verified.note(pages);

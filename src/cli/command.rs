@@ -13,7 +13,7 @@ use super::{
 use crate::{
     error::{Error, Kind},
     sandbox::{Envelope, Reason},
-    vfs::{Budget, RESERVED_HIDDEN},
+    vfs::Budget,
 };
 
 pub(super) mod cat;
@@ -48,10 +48,9 @@ fn close(
     envelope: &Envelope,
 ) -> Result<(), Stop> {
     failures.close();
-    // `--stats` and `--json` say them with the rest.
-    if !options.stats && !options.json {
-        let told = envelope.notes.iter().filter(|note| !note.ends_with(RESERVED_HIDDEN));
-        told.for_each(|note| failures.remark(note));
+    // JSON has it among the notes.
+    for unused in envelope.unused.iter().filter(|_| !options.json) {
+        failures.remark(&unused.note(), unused.next());
     }
     for lack in &envelope.incomplete {
         match lack.reason {

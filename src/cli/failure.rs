@@ -76,10 +76,11 @@ impl Failures {
         }
     }
 
-    /// Says what a person should know of an answer that lacks nothing.
-    pub(super) fn remark(&self, note: &str) {
+    /// Says what made an answer dearer that lacks nothing, and what to do next.
+    pub(super) fn remark(&self, note: &str, next: Option<&str>) {
+        let next = next.map(|next| format!("\n  next: {next}")).unwrap_or_default();
         if !self.silent {
-            say(&format!("r2vfs: {}", lines(note)));
+            say(&format!("r2vfs: {}{next}", lines(note)));
         }
     }
 

@@ -154,7 +154,7 @@ impl Ready {
             && matches!(options.index.places, IndexPlaces::Auto)
             && options.index.dir.is_some()
         {
-            Box::pin(command::index::on_the_spot(options, &permits, &platform)).await?;
+            Box::pin(command::index::on_the_spot(error, options, &permits, &platform)).await?;
             sandbox = self::sandbox(options, &permits, &platform, &key)?;
             done = Box::pin(command::search::run(&sandbox, options, search, out)).await;
         }

@@ -73,7 +73,7 @@ fn explain(error: &clap::Error) -> Error {
     let mut what = String::new();
     let mut next = String::new();
     for line in text.lines().map(str::trim).filter(|line| !line.is_empty()) {
-        if line.starts_with("tip: to pass '-") {
+        if line.starts_with("tip: to pass '-") && !line.starts_with("tip: to pass '--") {
             // clap speaks of the first letter, and means all of what was typed.
             let tip = format!(
                 "what begins with a dash and is no option goes behind `--`: `{} -- -…`",
@@ -101,7 +101,7 @@ fn called(error: &clap::Error) -> String {
     let text = error.render().to_string();
     let usage = text.lines().find_map(|line| line.trim().strip_prefix("Usage: "));
     let words = usage.unwrap_or(PROGRAM).split_whitespace();
-    let words: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<'])).collect();
+    let words: Vec<_> = words.take_while(|word| !word.starts_with(['[', '<', '-'])).collect();
     words.join(" ")
 }
 
@@ -146,6 +146,8 @@ mod tests {
         assert!(next.contains("--ignore-case"), "{next}");
         let (_, next) = told(&["search", "-foo"]);
         assert!(next.ends_with("goes behind `--`: `r2vfs search -- -…`"), "{next}");
+        let (_, next) = told(&["search", "--limit", "5", "-foo"]);
+        assert!(next.ends_with("`r2vfs search -- -…`"), "{next}");
         let (what, _) = told(&["read", "/a", "--limit", "0"]);
         assert!(what.contains("'0'") && what.contains("--limit"), "{what}");
     }

@@ -235,7 +235,7 @@ impl<'j> Crew<'j> {
     }
 }
 
-fn broken() -> Error {
+pub(super) fn broken() -> Error {
     Error::new(Kind::Io, "a builder broke down").hint("this is a mistake of r2vfs: report it")
 }
 

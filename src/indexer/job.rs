@@ -22,11 +22,11 @@ use super::{
     bench::Bench,
     changes::Change,
     compaction,
-    crew::{Crew, Room},
+    crew::{Crew, Room, broken},
     fault::told,
     feed::Judge,
     join::{Effort, join},
-    repair::take_out_damaged,
+    repair::{self, Damaged},
     report::{Findings, Report},
     shard::{KeyRange, Shard},
     survey::Survey,
@@ -103,9 +103,16 @@ impl Job {
             Err(fault) if self.begins_anew(fault.kind()) => None,
             Err(fault) => return Err(told(fault)),
         };
+        let (known, damaged) = match known {
+            Some(known) => {
+                let (known, damaged) = self.readable(known).await?;
+                (Some(known), damaged.len())
+            }
+            None => (None, 0),
+        };
         let shares = self.shares(known.as_ref()).await?;
         let ranges = shares.into_iter().map(|(_, range)| range).collect();
-        self.compare(known.as_ref(), ranges).await
+        Ok(Survey { damaged: damaged as u64, ..self.compare(known.as_ref(), ranges).await? })
     }
 
     /// Compares `known` with a fresh listing of the whole bucket, also where it holds only some
@@ -158,10 +165,7 @@ impl Job {
     pub async fn run(&self) -> Result<Report> {
         let mut report = Report::default();
         let (writer, known) = self.begin(&mut report)?;
-        let (writer, known) = match self.options.build {
-            true => self.repair(writer, known, &mut report).await?,
-            false => (writer, known),
-        };
+        let (known, damaged) = self.readable(known).await?;
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
         let mut crew = Crew::new(self, &known, settings, store.clone());
@@ -176,7 +180,7 @@ impl Job {
         let listed_at = fed?;
         ended?;
         if !self.halt.asked() {
-            self.close(store.clone(), listed_at, &mut report).await?;
+            self.close(store.clone(), listed_at, damaged, &mut report).await?;
         }
         report.interrupted = self.halt.asked();
         self.tell(&lock(&store), &mut report);
@@ -217,29 +221,27 @@ impl Job {
         Ok((writer, known))
     }
 
-    /// Takes out what the disk has damaged, so that the build makes it again.
-    async fn repair(
-        &self,
-        mut writer: Writer,
-        known: Index,
-        report: &mut Report,
-    ) -> Result<(Writer, Index)> {
-        let halt = self.halt.clone();
-        self.tally.check(true);
+    /// What of `known` can be read, and what a build makes again because it cannot.
+    async fn readable(&self, known: Index) -> Result<(Index, Vec<Damaged>)> {
+        if !self.options.build {
+            return Ok((known, Vec::new()));
+        }
+        let (tally, halt, platform) =
+            (self.tally.clone(), self.halt.clone(), self.platform.clone());
+        let (all, shard) = (known.manifest().bytes(), self.options.shard);
+        let until = self.options.time.map(|time| self.op.started.saturating_add(time));
         let work = self.bench.run(move || {
-            let notes = take_out_damaged(&mut writer, &known, &halt)?;
-            let known = match notes.is_empty() {
-                true => known,
-                false => writer.store().open().map_err(told)?,
-            };
-            Ok((writer, known, notes))
+            let damaged = repair::damaged(&known, shard, |bytes| {
+                tally.check(bytes, all);
+                // The listing that follows says that the time is over.
+                !halt.asked() && until.is_none_or(|until| platform.monotonic() < until)
+            });
+            let ids: Vec<&str> = damaged.iter().map(|one| &*one.segment.id).collect();
+            (known.without(&ids), damaged)
         });
-        let done: Option<Result<_>> = work.await;
-        self.tally.check(false);
-        let broke = || Err(Error::new(Kind::Io, "checking the index broke down"));
-        let (writer, known, notes) = done.unwrap_or_else(broke)?;
-        report.notes.extend(notes);
-        Ok((writer, known))
+        let done = work.await;
+        self.tally.check(0, 0);
+        done.ok_or_else(broken)
     }
 
     /// A share of one division over shares of another would hold only what those lack, and pass
@@ -257,13 +259,15 @@ impl Job {
         }
     }
 
-    /// Joins segments where that is due, and notes the listing.
+    /// Takes out what was built again, notes the listing, and joins segments where that is due.
     async fn close(
         &self,
         store: Arc<Mutex<Writer>>,
         listed_at: Option<i64>,
+        damaged: Vec<Damaged>,
         report: &mut Report,
     ) -> Result<()> {
+        report.notes.extend(repair::take_out(&mut lock(&store), &damaged)?);
         if listed_at.is_some() {
             lock(&store).commit(Vec::new(), &[], listed_at).map_err(told)?;
         }

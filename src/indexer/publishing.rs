@@ -12,13 +12,15 @@
 //! - [`succession`](super::succession): what is published next, decided from what is there
 //! - [`garbage`](super::garbage): what is deleted, and when
 
-use std::{path::Path, pin::pin, time::Duration};
+use std::{path::Path, pin::pin, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use futures_util::{StreamExt, TryStreamExt, stream};
 use r2vfs_index::{
+    bundle::{Bundle, at_once},
     manifest::{self, Manifest, Settings},
-    store::Store,
+    source::FileRef,
+    store::{Dir, Store},
 };
 use serde::Serialize;
 
@@ -222,6 +224,7 @@ impl Publishing {
             let puts = missing.into_iter().map(|(segment, condition)| async move {
                 let name = segment.file.name.as_str();
                 let path = dir.join(name);
+                self.is_sound(dir, segment.file.clone()).await?;
                 let put = self.publisher.put_file(name, &path, &condition, sent).await?;
                 // Where somebody else has put it meanwhile, the next listing tells the version.
                 let Outcome::Done(etag) = put else { return Ok(0) };
@@ -236,6 +239,17 @@ impl Publishing {
         }
         Err(Error::new(Kind::Changed, "files of the index are deleted as soon as they are put")
             .hint("see that no `index gc` or `index drop` runs there, and publish again"))
+    }
+
+    /// Reads a file of the local index against its checksums: a reader finds out what is wrong with
+    /// it, and can do nothing about it.
+    async fn is_sound(&self, dir: &Path, file: FileRef) -> Result<()> {
+        let source = Arc::new(Dir::new(dir));
+        let work = self.platform.blocking(move || {
+            at_once(async { Bundle::open(source, file).await?.check_pages(|_| true).await })
+        });
+        let broke = || Error::new(Kind::Io, "checking the index broke down");
+        work.await.ok_or_else(broke)?.map_err(told)
     }
 
     pub(super) fn now(&self) -> i64 {

@@ -24,6 +24,9 @@ pub struct Survey {
     pub unreadable: u64,
     /// Objects that it covers and that are no longer in the bucket.
     pub gone: u64,
+    /// Segments that cannot be read to their ends, which a build makes again: what they hold counts
+    /// as not known. A check that ends early has not found all.
+    pub damaged: u64,
     /// Bytes of the objects that a run would fetch: those that are changed, new or unreadable.
     pub bytes: u64,
     /// List requests: those that this survey took, which a run takes again.

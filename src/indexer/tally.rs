@@ -22,7 +22,8 @@ pub struct Tally {
     committed: AtomicU64,
     committed_bytes: AtomicU64,
     whole: AtomicBool,
-    checking: AtomicBool,
+    checked: AtomicU64,
+    to_check: AtomicU64,
     merging: AtomicBool,
 }
 
@@ -47,8 +48,10 @@ pub struct Progress {
     pub committed_bytes: u64,
     /// The listing is at its end: the counts of what is wanted are final.
     pub whole: bool,
-    /// What is there is read against its checksums, before anything else.
-    pub checking: bool,
+    /// Bytes of the index that were read against their checksums, before anything else.
+    pub checked: u64,
+    /// Bytes of it that are to be read so; none before and after that.
+    pub to_check: u64,
     /// Everything is fetched; segments are merged.
     pub merging: bool,
 }
@@ -75,8 +78,9 @@ impl Tally {
     pub(super) fn list_ended(&self) {
         self.whole.store(true, Relaxed);
     }
-    pub(super) fn check(&self, on: bool) {
-        self.checking.store(on, Relaxed);
+    pub(super) fn check(&self, bytes: u64, of: u64) {
+        self.checked.store(bytes, Relaxed);
+        self.to_check.store(of, Relaxed);
     }
     /// Segments are being joined, or no longer.
     pub fn merge(&self, on: bool) {
@@ -96,7 +100,8 @@ impl Tally {
             committed: load(&self.committed),
             committed_bytes: load(&self.committed_bytes),
             whole: self.whole.load(Relaxed),
-            checking: self.checking.load(Relaxed),
+            checked: load(&self.checked),
+            to_check: load(&self.to_check),
             merging: self.merging.load(Relaxed),
         }
     }

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bucket::Cost,
     error::{Error, Kind},
+    vfs::Unused,
 };
 
 /// Skipped objects named one by one in an envelope; the rest are only counted.
@@ -63,6 +64,9 @@ pub struct Envelope {
     /// What else a reader should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
+    /// What of an index was not used: it is among the notes, and a person is told what to do.
+    #[serde(skip)]
+    pub(crate) unused: Vec<Unused>,
 }
 
 /// What an index did for an answer. It only ever spares reading: what it does not hold in the

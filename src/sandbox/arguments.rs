@@ -75,7 +75,7 @@ impl Given {
             arguments.insert(name, value);
         }
         for (written, value) in other {
-            let Some((name, value)) = meant(tool, &written, value)? else { continue };
+            let Some((name, value)) = meant(tool, &written, value, &arguments)? else { continue };
             if value.is_null() {
                 continue;
             }
@@ -165,6 +165,7 @@ fn meant(
     tool: &'static Tool,
     written: &str,
     value: Value,
+    given: &Map<String, Value>,
 ) -> Result<Option<(&'static str, Value)>> {
     // Numbers are always there, as `-n` asks.
     if tool.name == "grep" && matches!(written, "-n" | "line_numbers") {
@@ -178,7 +179,7 @@ fn meant(
         return Ok(Some((name, value)));
     }
     let mut error = wrong(tool, format!("unknown argument `{}`", clipped(written)));
-    error = match nearest(tool, written) {
+    error = match nearest(tool, written, given) {
         Some(name) => error.hint(format!("did you mean `{name}`? {}", takes(tool))),
         None => error.hint(takes(tool)),
     };
@@ -186,10 +187,12 @@ fn meant(
 }
 
 /// The argument whose name, or whose alias, is nearest to `written`.
-fn nearest(tool: &'static Tool, written: &str) -> Option<&'static str> {
+fn nearest(tool: &'static Tool, written: &str, given: &Map<String, Value>) -> Option<&'static str> {
     let written: String = written.chars().take(QUOTED).collect::<String>().to_lowercase();
-    // `pat` is one letter from `path`, and the beginning of what no call can do without.
-    let begun = |name: &&&str| written.len() >= 3 && name.starts_with(written.as_str());
+    // `pat` is one letter from `path`, and may be the beginning of what the call lacks.
+    let begun = |name: &&&str| {
+        written.len() >= 3 && name.starts_with(written.as_str()) && !given.contains_key(**name)
+    };
     if let Some(name) = tool.required.iter().find(begun) {
         return Some(name);
     }
@@ -202,6 +205,8 @@ fn nearest(tool: &'static Tool, written: &str) -> Option<&'static str> {
         .filter(|(distance, like, _)| *distance <= (like.len().max(written.len()) / 2).clamp(1, 3))
         .min_by_key(|(distance, ..)| *distance)
         .map(|(.., name)| name)
+        // Unlike anything else, it may still be another program's name for what is lacking.
+        .or_else(|| tool.required.iter().copied().find(|name| !given.contains_key(*name)))
 }
 
 /// The value if it is of the type that the schema names.
@@ -374,6 +379,18 @@ mod tests {
             json!({"pat": "x"}),
             "grep: unknown argument `pat`",
             "did you mean `pattern`?",
+        );
+        fails(
+            "grep",
+            json!({"query": "x"}),
+            "grep: unknown argument `query`",
+            "did you mean `pattern`?",
+        );
+        fails(
+            "grep",
+            json!({"pattern": "x", "pat": "/"}),
+            "grep: unknown argument `pat`",
+            "did you mean `path`?",
         );
         fails("read", json!({"pth": "/a"}), "read: unknown argument `pth`", "did you mean `path`?");
         fails(

@@ -267,7 +267,12 @@ impl VirtualSandbox {
             collector.result.estimate = Some(Estimate { list_requests, ..estimate });
             return Ok(Answer { result: collector.result, envelope });
         }
-        // Of a page the files on it: the scan counts where it came by and what it was ahead.
+        // A page may end with the context of a match that is on the next.
+        let no_match = |file: &mut FileHits| file.lines.iter().all(|line| line.context);
+        if mode == OutputMode::Content {
+            collector.result.files.pop_if(no_match);
+        }
+        // The scan counts all that it has searched, also before and behind the page.
         envelope.matched = collector.result.files.len() as u64;
         if collector.cramped {
             envelope.notes.push("lines of context were left out for want of room".to_owned());

@@ -5,14 +5,14 @@
 //! as the tool and gives one hit at a time, in the same order, and what the answer is worth at its
 //! end.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, sync::Arc};
 
 use serde::Serialize;
 use serde_json::Value;
 
 use super::{
     Envelope, GrepArgs, HitLine, OutputMode, Reason, Scan, ScanEvent, ScanRequest, SkipReason,
-    VirtualSandbox, advice, arguments::Given, least, session::Share,
+    VirtualSandbox, advice, answer::reached, arguments::Given, least, session::Share,
 };
 use crate::{
     error::{Error, Kind, Result},
@@ -60,8 +60,14 @@ pub enum HitEvent {
 pub struct HitStream {
     scan: Scan<Vec<Hit>>,
     mode: OutputMode,
+    /// Results that it may give, and how many of them are left.
+    limit: Option<u64>,
     left: Option<u64>,
     ready: VecDeque<HitEvent>,
+    /// The file of the last match.
+    last: Option<Arc<str>>,
+    /// Files of which something was given.
+    files: u64,
     over: bool,
     /// What a session is paid by: each event before it is given.
     share: Option<Share>,
@@ -143,7 +149,8 @@ impl HitStream {
         left: Option<u64>,
         share: Option<Share>,
     ) -> Self {
-        Self { scan, mode, left, ready: VecDeque::new(), over: false, share }
+        let ready = VecDeque::new();
+        Self { scan, mode, limit: left, left, ready, last: None, files: 0, over: false, share }
     }
 
     /// The next event, or `None` at the end, at the limit, or where the session has no room for
@@ -175,6 +182,7 @@ impl HitStream {
                 Some(ScanEvent::End { path, found }) => {
                     if self.mode != OutputMode::Content && found.matched && self.spend() {
                         let count = (self.mode == OutputMode::Count).then_some(found.lines);
+                        self.files += 1;
                         self.ready.push_back(HitEvent::File { path: path.to_string(), count });
                     }
                 }
@@ -190,10 +198,15 @@ impl HitStream {
         }
     }
 
-    fn take(&mut self, path: &str, hit: Hit) {
+    fn take(&mut self, path: &Arc<str>, hit: Hit) {
         if self.over || hit.kind == HitKind::Break || (hit.kind == HitKind::Match && !self.spend())
         {
             return;
+        }
+        let same = self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, path));
+        if hit.kind == HitKind::Match && !same {
+            self.files += 1;
+            self.last = Some(path.clone());
         }
         let line = HitLine {
             line: hit.line.unwrap_or(0),
@@ -201,7 +214,7 @@ impl HitStream {
             context: hit.kind == HitKind::Context,
             cut: hit.cut,
         };
-        self.ready.push_back(HitEvent::Hit { path: path.to_owned(), line });
+        self.ready.push_back(HitEvent::Hit { path: path.to_string(), line });
     }
 
     /// Takes one more match if the limit allows it, and ends the search if not.
@@ -210,7 +223,11 @@ impl HitStream {
             None => true,
             Some(0) => {
                 self.over = true;
-                self.scan.reach_limit("the limit of matches is reached");
+                let (one, many) = match self.mode {
+                    OutputMode::Content => ("line", "lines"),
+                    _ => ("file", "files"),
+                };
+                self.scan.reach_limit(reached(self.limit.unwrap_or_default(), one, many));
                 false
             }
             Some(left) => {
@@ -223,6 +240,8 @@ impl HitStream {
     /// What the events so far are worth.
     pub fn envelope(&self) -> Envelope {
         let mut envelope = self.scan.envelope();
+        // The scan counts what it has searched, also ahead of what was given.
+        envelope.matched = self.files;
         if !self.over {
             envelope.lacks(Reason::Cancelled, "the stream was left before its end");
             envelope.settle();

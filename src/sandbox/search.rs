@@ -25,10 +25,7 @@ use crate::{
     cache::Use,
     error::{Error, Kind, Result},
     search::SelectionOptions,
-    vfs::{
-        Budget, Entry, IndexView, Op, Scope, Target, Vfs, WindowRequest, ends_the_operation,
-        unusable,
-    },
+    vfs::{Budget, Entry, IndexView, Op, Scope, Target, Vfs, WindowRequest, ends_the_operation},
 };
 
 /// Characters of a snippet.
@@ -131,8 +128,11 @@ impl VirtualSandbox {
             let (view, failure) = ranking.vfs.index_or_failure(&ranking.op, mount).await;
             let Some(view) = view else {
                 let error = failure.unwrap_or_else(|| {
-                    Error::new(Kind::NoIndex, "there is no index to search")
-                        .hint("make one with `r2vfs index build`, or use grep")
+                    let next = match ranking.vfs.may_have_index(mount) {
+                        true => "make one with `r2vfs index build`, or use grep",
+                        false => "leave `--index off` out, or use grep",
+                    };
+                    Error::new(Kind::NoIndex, "there is no index to search").hint(next)
                 });
                 return Err(error.at(ranking.vfs.dir_path(mount, "")));
             };
@@ -232,14 +232,12 @@ impl Ranking {
         for (n, ranked) in self.mounts.iter().enumerate() {
             let options =
                 rank::SearchOptions { limit, per_article: for_person.then_some(PER_ARTICLE) };
-            let searcher = ranked.view.searcher().map_err(|fault| unusable(&fault))?;
+            let unusable = |fault| ranked.view.unusable(&fault);
+            let searcher = ranked.view.searcher().map_err(unusable)?;
             // Not through `ranked`: where futures need not be `Send`, the rest of it is not `Sync`.
             let admitted = &ranked.admitted;
             let admit = |oid: u64| admitted.contains(&oid);
-            let found = searcher
-                .search(question, &admit, options)
-                .await
-                .map_err(|fault| unusable(&fault))?;
+            let found = searcher.search(question, &admit, options).await.map_err(unusable)?;
             self.envelope.notes.extend(found.notes);
             for section in found.hits {
                 let Some((at, doc)) = ranked.view.index.find(&section.key) else { continue };
@@ -280,7 +278,7 @@ impl Ranking {
                     if let Some(error) = ends_the_operation(&fault) {
                         return Err(error);
                     }
-                    self.op.note(format!("text of the index is not used: {}", fault.detail()));
+                    ranked.view.text_is_unused(&self.op, &fault);
                 }
             }
         }

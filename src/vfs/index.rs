@@ -6,6 +6,8 @@
 //! that cannot be used is a note of the operation and never its failure: whoever asked searches
 //! the bucket itself.
 
+mod failure;
+mod listing;
 mod source;
 
 use std::{
@@ -17,27 +19,24 @@ use std::{
 
 use r2vfs_index::{
     Fault, FaultKind, Source,
-    docs::State,
     index::Index,
     manifest::{self, Manifest},
     rank::Searcher,
 };
 
-use self::source::{BucketSource, failure_of_bucket, fault_of_manifest};
-pub(crate) use self::source::{ends_the_operation, unusable};
-use super::{Freshness, Op, Vfs};
+pub(crate) use self::failure::ends_the_operation;
+use self::{
+    failure::{NOT_USED, failure_of_bucket, lacked, lacking, next, unusable},
+    source::{BucketSource, fault_of_manifest},
+};
+use super::{Freshness, Op, Unused, Vfs};
 use crate::{
-    bucket::{Bucket, ETag, Object},
+    bucket::{Bucket, ETag},
     error::Error,
-    tree::{Snapshot, SnapshotBuilder},
 };
 
 /// Where a published index lies, below the root of its bucket.
 pub(super) const RESERVED: &str = ".r2vfs/";
-
-/// Documents of an index from which its listing is worth reading for where to split the next: three
-/// pages in a row are listed as soon as it is read.
-const WORTH_SPLITTING: u64 = 3000;
 
 /// Where indexes are looked for. The first one found is used.
 #[derive(Clone, Debug, Default)]
@@ -62,9 +61,13 @@ enum Place {
 }
 
 impl Place {
+    fn is_published(&self) -> bool {
+        matches!(self, Self::Bucket { .. })
+    }
+
     /// Whether somebody said that the index lies there, and did not only allow to look.
     fn was_named(&self) -> bool {
-        matches!(self, Self::Bucket { prefix: "", .. })
+        matches!(self, Self::Bucket { prefix, .. } if *prefix != RESERVED)
     }
 }
 
@@ -95,6 +98,8 @@ struct Kept {
     opened: Option<Arc<Opened>>,
     /// When a place was last asked whether there is one (monotonic clock).
     asked: Option<Duration>,
+    /// There was none, and a place was named where it should be.
+    lacks: bool,
 }
 
 /// An index that is open, as its manifest was when it was opened.
@@ -118,6 +123,7 @@ enum Version {
 pub(crate) struct IndexView {
     /// Its segments.
     pub(crate) index: Index,
+    published: bool,
 }
 
 impl IndexView {
@@ -128,6 +134,25 @@ impl IndexView {
 }
 
 impl IndexView {
+    /// The answer of `op` does without it: every object is searched.
+    pub(crate) fn is_unused(&self, op: &Op, fault: &Fault) {
+        self.lacks("the index is not used, every object is searched", op, fault);
+    }
+
+    /// The bucket has to give what the pack holds.
+    pub(crate) fn text_is_unused(&self, op: &Op, fault: &Fault) {
+        self.lacks("text of the index is not used", op, fault);
+    }
+
+    fn lacks(&self, what: &'static str, op: &Op, fault: &Fault) {
+        op.does_without(Unused::new(what, fault.detail(), next(fault, self.published)));
+    }
+
+    /// The error for who cannot do without it.
+    pub(crate) fn unusable(&self, fault: &Fault) -> Error {
+        unusable(fault, self.published)
+    }
+
     /// Its full text.
     ///
     /// # Errors
@@ -208,41 +233,45 @@ impl Vfs {
         mount: usize,
     ) -> (Option<IndexView>, Option<Error>) {
         let state = &self.0.indexes.mounts[mount];
-        let (opened, asked) = {
+        let (opened, asked, lacks) = {
             let kept = state.kept();
-            (kept.opened.clone(), kept.asked)
+            (kept.opened.clone(), kept.asked, kept.lacks)
         };
         if self.is_fresh(op, asked) {
-            return (opened.map(|opened| self.view(op, mount, &opened)), None);
+            if lacks {
+                op.does_without(lacking());
+            }
+            return (opened.map(|opened| self.view(op, mount, &opened)), lacks.then(lacked));
         }
         let now = self.0.platform.monotonic();
         let (mut found, mut failed, mut failure) = (None, false, None);
+        let mut lacks = false;
         for place in 0..state.places.len() {
             match self.open_at(op, mount, place, opened.as_ref()).await {
                 Ok(Some(opened)) => {
                     found = Some(opened);
                     break;
                 }
-                Ok(None) if state.places[place].was_named() => {
-                    op.note(
-                        "the index is not used: there is none at the place that was named for it"
-                            .to_owned(),
-                    );
-                }
-                Ok(None) => {}
+                Ok(None) => lacks |= state.places[place].was_named(),
                 Err(fault) => {
                     failed = true;
+                    let published = state.places[place].is_published();
                     if failure.is_none() || failure_of_bucket(&fault).is_some() {
-                        failure = Some(unusable(&fault));
+                        failure = Some(unusable(&fault, published));
                     }
-                    op.note(format!("the index is not used: {}", fault.detail()));
+                    op.does_without(Unused::new(NOT_USED, fault.detail(), next(&fault, published)));
                 }
             }
+        }
+        lacks &= found.is_none();
+        if lacks {
+            op.does_without(lacking());
+            failure = failure.or_else(|| Some(lacked()));
         }
         let mut kept = state.kept();
         // What failed once may be there for the next question.
         let asked = (!failed || found.is_some()).then_some(now);
-        *kept = Kept { opened: found.clone(), asked };
+        *kept = Kept { opened: found.clone(), asked, lacks };
         drop(kept);
         (found.map(|opened| self.view(op, mount, &opened)), failure)
     }
@@ -413,63 +442,9 @@ impl Vfs {
             #[cfg(feature = "build")]
             Place::Directory(_) => opened.index.clone(),
         };
-        IndexView { index }
-    }
-
-    /// Takes over what the index of `mount` was built from, before `prefix` is listed: as a listing
-    /// that may answer, if the tree's freshness allows its age, and else to tell where to split
-    /// the next one.
-    pub(super) async fn learn_listing(&self, op: &Op, mount: usize, prefix: &str) {
-        if !self.may_have_index(mount) || self.fresh(op, mount, prefix).is_some() {
-            return;
-        }
-        let strict = self.0.freshness == Freshness::Strict;
-        let useless = || {
-            let known = self.0.indexes.mounts[mount].kept().opened.clone();
-            let small = known.is_some_and(|known| docs(known.index.manifest()) <= WORTH_SPLITTING);
-            small || !self.index_is_near(mount) || self.milestones(mount, prefix).is_some()
-        };
-        if strict && useless() {
-            return;
-        }
-        let Some(view) = self.index(op, mount).await else { return };
-        let manifest = view.index.manifest();
-        let docs = docs(manifest);
-        let age = self.now_ms().saturating_sub(manifest.listed_at);
-        let age = u64::try_from(age).unwrap_or(0);
-        let age = Duration::from_millis(age);
-        let answers = match self.0.freshness {
-            Freshness::Strict => false,
-            Freshness::Bounded(most) => age <= most,
-            Freshness::Snapshot => true,
-        };
-        // A share of the keys, or a build that has not come to its end, is no listing.
-        let whole = manifest.listed_at > 0
-            && manifest.segments.iter().all(|segment| segment.shard.is_none());
-        if answers && whole {
-            let began = self.0.platform.monotonic().saturating_sub(age);
-            self.keep(mount, began, Arc::new(listing_of(&view)));
-        } else if docs > WORTH_SPLITTING && self.milestones(mount, prefix).is_none() {
-            self.hint_listing(mount, &listing_of(&view));
+        IndexView {
+            index,
+            published: self.0.indexes.mounts[mount].places[opened.place].is_published(),
         }
     }
-}
-
-fn docs(manifest: &Manifest) -> u64 {
-    manifest.segments.iter().map(|segment| u64::from(segment.docs)).sum()
-}
-
-/// The documents of an index as a listing.
-fn listing_of(view: &IndexView) -> Snapshot {
-    let mut builder = SnapshotBuilder::new();
-    for (_, doc) in view.index.live() {
-        builder.push(Object {
-            key: doc.key,
-            size: doc.size,
-            etag: ETag(doc.etag.into()),
-            modified: doc.modified,
-            archived: doc.state.has(State::ARCHIVED),
-        });
-    }
-    builder.finish(String::new(), view.index.manifest().listed_at)
 }

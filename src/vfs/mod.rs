@@ -26,6 +26,7 @@ mod purse;
 mod scopes;
 mod stat;
 mod underway;
+mod unused;
 #[cfg(feature = "index")]
 mod veil;
 mod walk;
@@ -48,12 +49,13 @@ pub use haystack::Haystack;
 pub(crate) use haystack::from_io;
 pub use index::IndexOptions;
 #[cfg(feature = "index")]
-pub(crate) use index::{IndexView, ends_the_operation, unusable};
+pub(crate) use index::{IndexView, ends_the_operation};
 pub use lines::{Line, LineWindow, WindowRequest};
 pub use listing::Target;
 pub(crate) use paging::Pinned;
 pub(crate) use pins::Pin;
 pub use stat::{Level, ListedEntry, Stat};
+pub(crate) use unused::Unused;
 pub use walk::{Scope, Walk};
 
 use self::{index::Indexes, listing::Listings, marks::Marks, paging::Paging};
@@ -88,10 +90,6 @@ pub struct Mount {
 /// Notes of one operation.
 const NOTES: usize = 32;
 
-/// How the note ends that every answer has over a bucket with a published index: it counts, and
-/// tells nobody anything new.
-pub(crate) const RESERVED_HIDDEN: &str = "reserved objects, the index's own files, are not shown";
-
 /// One operation of a caller: its cost, its start and its deadline. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Op {
@@ -113,6 +111,8 @@ pub struct Op {
     reserved: Arc<Mutex<HashSet<(usize, String)>>>,
     /// What whoever asked should know; each text once.
     notes: Arc<Mutex<Vec<String>>>,
+    /// See [`Op::unused`].
+    unused: Arc<Mutex<Vec<Unused>>>,
     /// `None` for what has no pages.
     pages: Option<Arc<Paging>>,
 }
@@ -176,11 +176,24 @@ impl Op {
     /// The notes so far. They stay, for an operation may close more than one answer.
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        notes.extend(self.unused().iter().map(Unused::note));
         let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).len();
         if reserved > 0 {
-            notes.push(format!("{reserved} {RESERVED_HIDDEN}"));
+            notes
+                .push(format!("{reserved} reserved objects, the index's own files, are not shown"));
         }
         notes
+    }
+
+    /// What of an index could not be used so far. It is among the notes.
+    pub(crate) fn unused(&self) -> Vec<Unused> {
+        self.unused.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// An index, or some of it, cannot be used.
+    #[cfg(feature = "index")]
+    pub(crate) fn does_without(&self, unused: Unused) {
+        unused.add_to(&mut self.unused.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     /// A listing of `mount` left these files of a published index out.
@@ -294,6 +307,7 @@ impl Vfs {
             allowed: Arc::default(),
             reserved: Arc::default(),
             notes: Arc::default(),
+            unused: Arc::default(),
             pages: None,
         }
     }

@@ -109,6 +109,58 @@ fn a_place_that_was_named_and_has_no_index_is_told() {
     let (code, out, err) = place.ran(&["--index", text(&docs), "grep", "-c", "needle"]);
     assert_eq!((code, out.as_str()), (Some(0), "/docs/00.md:1\n"), "{err}");
     assert!(err.contains("there is none at the place that was named for it"), "{err}");
+    // One that is here does not help, for it was not asked for.
+    let parts = ["there is none at the place that was named", "or leave --index out, or use grep"];
+    place.fails(&["--index", text(&docs), "search", "needle"], &parts);
+    let off = ["next: leave `--index off` out"];
+    place.fails(&["--index", "off", "search", "needle"], &off);
+}
+
+#[test]
+fn a_search_says_which_index_it_does_without() {
+    let place = Place::new();
+    place.does(&["index", "build"]);
+    place.does(&["index", "publish"]);
+    let dir = place.bucket.join(".r2vfs");
+    let files = fs::read_dir(&dir).expect("it is there");
+    let segment = files.map(|file| file.expect("an entry").path());
+    let segment = segment.into_iter().find(|file| file.extension().is_some_and(|end| end == "seg"));
+    let segment = segment.expect("a segment");
+    // What is published is lost, and a machine without an index of its own makes one.
+    fs::remove_file(segment).expect("it is there");
+    let other = place.beside("other");
+    let words = ["--index-dir", text(&other), "search", "needle"];
+    let (code, out, err) = place.ran(&words);
+    assert!(code == Some(0) && out.contains("/docs/00.md"), "{out}\n{err}");
+    assert!(err.contains("a published file is not there any more"), "{err}");
+    assert!(err.contains("40 objects to index first"), "{err}");
+}
+
+/// A page of the full text that only some questions read.
+#[test]
+fn a_search_makes_a_small_index_anew_where_it_is_damaged() {
+    let place = Place::new();
+    let dir = place.beside("index");
+    place.does(&["--index-dir", text(&dir), "index", "build"]);
+    let found = |words: &str| {
+        let (code, out, err) = place.ran(&["--index-dir", text(&dir), "search", words]);
+        assert!(code == Some(0) && out.contains("/docs/00.md"), "{out}\n{err}");
+        err
+    };
+    let index = fs::read_dir(&dir).expect("it is there").next().expect("one").expect("one").path();
+    let files = fs::read_dir(index).expect("it is there").map(|file| file.expect("one").path());
+    let file = files.into_iter().find(|file| file.extension().is_some_and(|end| end == "seg"));
+    let file = file.expect("a segment");
+    let sound = fs::read(&file).expect("it is there");
+    let mut anew = 0;
+    for page in 0..sound.len() / (32 << 10) + 1 {
+        let mut bytes = sound.clone();
+        bytes[page * (32 << 10)] ^= 1;
+        fs::write(&file, bytes).expect("it can be written");
+        anew += u64::from(found("needle").contains("objects to index first"));
+        fs::write(&file, &sound).expect("it can be written");
+    }
+    assert!(anew > 0, "no page of those that a search reads was damaged");
 }
 
 #[test]
@@ -170,7 +222,7 @@ fn a_published_index_has_a_status() {
     }
     let docs = place.bucket.join("docs");
     let lost = ["index", "status", "--index", text(&docs)];
-    place.fails(&lost, &["there is no published index", "next: run `r2vfs index publish`"]);
+    place.fails(&lost, &["there is none at the place", "next: run `r2vfs index publish --to`"]);
 
     // The one in the bucket: if it is asked for, and if there is no other, as for a search.
     place.fails(&["index", "status", "--published"], &["there is no published index"]);

@@ -99,6 +99,32 @@ fn a_stream_gives_what_the_tool_gives_and_ends_with_the_envelope() {
     assert_eq!(events.len(), 3, "{events:?}");
     assert!(events[0]["type"] == "file" && events[0]["count"].as_u64() > Some(0), "{events:?}");
     assert_eq!(events[2]["complete"], false, "the limit was reached");
+    let words = |envelope: &Value| envelope["incomplete"][0]["detail"].clone();
+    for (mode, limit, before) in [
+        ("count", 3, 0),
+        ("files_with_matches", 1, 0),
+        ("content", 1, 1),
+        ("content", 3, 0),
+        ("content", 7, 2),
+    ] {
+        let cut = json!({
+            "pattern": "bucket", "output_mode": mode, "limit": limit, "before": before,
+        });
+        let page = server.call("grep", &cut).is(200).json();
+        let files = page["files"].as_array().expect("files");
+        let is_match = |line: &Value| line["context"] != true;
+        let has_match =
+            |file: &&Value| file["lines"].as_array().expect("lines").iter().any(is_match);
+        let matched = match mode {
+            "content" => files.iter().filter(has_match).count(),
+            _ => files.len(),
+        };
+        assert!(matched == files.len() && page["envelope"]["matched"] == matched, "{page}");
+        let events = lines(&server.call_as(None, "grep", &cut, &ndjson).is(200).text());
+        let last = events.last().expect("an envelope");
+        assert_eq!(last["matched"], matched, "{cut}: {events:?}");
+        assert_eq!(words(last), words(&page["envelope"]), "{cut}");
+    }
     let wrong = json!({"pattern": "x", "cursor": "y"});
     assert_eq!(server.call_as(None, "grep", &wrong, &ndjson).is(400).kind(), "invalid-argument");
 }

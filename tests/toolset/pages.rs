@@ -141,7 +141,7 @@ proptest! {
                     let at = usize::from(others[n % others.len()]);
                     let answer = sandboxes[at].call(tool, page.clone()).await.expect("a page");
                     found.extend(results(tool, &answer));
-                    if let Some(files) = answer["result"]["files"].as_array() {
+                    if let Some(files) = answer["files"].as_array() {
                         let matched = answer["envelope"]["matched"].as_u64();
                         assert_eq!(matched, Some(files.len() as u64), "{answer}");
                     }

@@ -144,12 +144,12 @@ impl Bundle {
         self.shared.pages.bytes()
     }
 
-    /// Reads every page and checks it, a few MiB at a time; calls `done` with the bytes checked so
-    /// far. What opening reads was checked by opening.
+    /// Reads every page and checks it, a few MiB at a time; calls `go_on` with the bytes checked so
+    /// far, which may end it there. What opening reads was checked by opening.
     ///
     /// # Errors
     /// What the source fails with; [`FaultKind::Damaged`] at the first page that is wrong.
-    pub async fn check_pages(&self, mut done: impl FnMut(u64)) -> Result<()> {
+    pub async fn check_pages(&self, mut go_on: impl FnMut(u64) -> bool) -> Result<()> {
         /// Pages in one read: 4 MiB.
         const AT_ONCE: u64 = 128;
         let shared = &*self.shared;
@@ -159,7 +159,9 @@ impl Bundle {
             let read = self.source.read(&shared.file, std::slice::from_ref(&range)).await?;
             let bytes = only(read, &shared.file, &range)?;
             shared.layout.check(&shared.file, first, &bytes)?;
-            done(range.end);
+            if !go_on(range.end) {
+                break;
+            }
         }
         Ok(())
     }

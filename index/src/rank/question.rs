@@ -71,8 +71,11 @@ impl Question {
         for item in items(&typed) {
             question.take(&item, &mut position);
         }
+        if question.is_empty() && !text.trim().is_empty() {
+            question.notes.push("the question has no word to look for".to_owned());
+        }
         if question.words.is_empty() && !question.clauses.is_empty() {
-            let note = "it says only what must not occur: add a word to look for";
+            let note = "the question says only what must not occur: add a word to look for";
             question.notes.push(note.to_owned());
         }
         question

@@ -47,6 +47,12 @@ impl Dir {
             }
             error.into()
         })?;
+        let len = opened.metadata()?.len();
+        if len != file.bytes {
+            let how = if len < file.bytes { "cut short" } else { "longer than it was written" };
+            let detail = format!("{} of the index is {how}", file.name);
+            return Err(Fault::new(FaultKind::Damaged, detail));
+        }
         let opened = Arc::new(opened);
         open.insert(file.name.clone(), opened.clone());
         Ok(opened)

@@ -75,7 +75,7 @@ impl From {
         match packed.view.index.text(packed.doc, packed.place).await {
             Ok(bytes) => vfs.content_of(op, entry, bytes),
             Err(fault) => {
-                op.note(format!("text of the index is not used: {}", fault.detail()));
+                packed.view.text_is_unused(op, &fault);
                 None
             }
         }
@@ -145,10 +145,10 @@ impl Narrow {
         }
         let asked = match self.vfs.index(&self.op, mount).await {
             None => None,
-            Some(view) => match self.ask(Arc::new(view)).await {
+            Some(view) => match self.ask(Arc::new(view.clone())).await {
                 Ok(asked) => Some(asked),
                 Err(fault) => {
-                    self.give_up(mount, &fault).await?;
+                    self.give_up(mount, &view, &fault).await?;
                     None
                 }
             },
@@ -171,13 +171,12 @@ impl Narrow {
     }
 
     /// The index cannot be used any further: everything is searched in the bucket.
-    async fn give_up(&mut self, mount: usize, fault: &Fault) -> Result<()> {
+    async fn give_up(&mut self, mount: usize, view: &IndexView, fault: &Fault) -> Result<()> {
         if let Some(error) = ends_the_operation(fault) {
             return Err(error);
         }
         self.vfs.forget_index(mount).await;
-        self.op
-            .note(format!("the index is not used, every object is searched: {}", fault.detail()));
+        view.is_unused(&self.op, fault);
         self.mounts.insert(mount, None);
         Ok(())
     }
@@ -244,7 +243,7 @@ impl Narrow {
                     if let Some(error) = ends_the_operation(&fault) {
                         return Err(error);
                     }
-                    self.op.note(format!("text of the index is not used: {}", fault.detail()));
+                    view.text_is_unused(&self.op, &fault);
                     for (_, from) in group.iter_mut() {
                         *from = From::Bucket;
                     }

@@ -93,35 +93,3 @@ pub(super) fn fault_of_manifest(error: Error) -> Fault {
     let detail = format!("its manifest cannot be read: {}", error.message());
     Fault::new(FaultKind::Io, detail).because(error)
 }
-
-/// The end of an operation's time or budget, where that is what a fault comes from: it ends the
-/// operation and not only the use of the index.
-pub(crate) fn ends_the_operation(fault: &Fault) -> Option<Error> {
-    let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
-    matches!(error.kind(), Kind::Deadline | Kind::Budget | Kind::Cancelled).then(|| error.clone())
-}
-
-/// How the bucket failed, where that is what a fault comes from: the index itself may be sound. A
-/// file that is gone, or another by now, is a fault of the index.
-pub(super) fn failure_of_bucket(fault: &Fault) -> Option<Error> {
-    let error = std::error::Error::source(fault)?.downcast_ref::<Error>()?;
-    (!matches!(error.kind(), Kind::NotFound | Kind::Changed)).then(|| error.clone())
-}
-
-/// The error for who cannot do without the index.
-pub(crate) fn unusable(fault: &Fault) -> Error {
-    if let Some(error) = failure_of_bucket(fault) {
-        return error;
-    }
-    // That it was published is told by the bucket's error: a local one is read from files.
-    let published =
-        std::error::Error::source(fault).is_some_and(<dyn std::error::Error>::is::<Error>);
-    let next = match published {
-        true => "run `r2vfs index publish` for the place that it is read from, or use grep",
-        // An update compares versions only, and would find nothing to do.
-        false => "run `r2vfs index build`, which makes anew what is damaged, or use grep",
-    };
-    Error::new(Kind::NoIndex, format!("the index cannot be used: {}", fault.detail()))
-        .hint(next)
-        .because(fault.clone())
-}

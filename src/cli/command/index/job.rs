@@ -74,7 +74,7 @@ pub(super) async fn run(
 }
 
 fn forecast(survey: &Survey) -> Vec<String> {
-    vec![
+    let mut lines = vec![
         format!(
             "to fetch: {}, {} ({} new, {} changed, {} that could not be read before)",
             count(survey.objects(), "object"),
@@ -88,7 +88,11 @@ fn forecast(survey: &Survey) -> Vec<String> {
             "requests: {} LIST, {} GET, about ${:.4} at R2's list price without its free tier",
             survey.list_requests, survey.get_requests, survey.dollars,
         ),
-    ]
+    ];
+    if survey.damaged > 0 {
+        lines.push(format!("damaged, to be made again: {}", count(survey.damaged, "segment")));
+    }
+    lines
 }
 
 fn told(report: &Report) -> Vec<String> {

@@ -165,11 +165,13 @@ impl Ready {
 /// The most bytes of a bucket that a search indexes by itself: seconds of work (issue 3).
 const ON_THE_SPOT: u64 = 64 << 20;
 
-/// Indexes the mounts that have no index yet, because a search needs one, if they are small.
+/// Indexes the mounts that have no index that can be used, which `why` says, because a search needs
+/// one, if they are small.
 ///
 /// # Errors
 /// [`Kind::NoIndex`] where a bucket is too large for that; what listing and reading fail with.
 pub(in crate::cli) async fn on_the_spot(
+    why: &Error,
     options: &Options,
     permits: &Permits,
     platform: &Platform,
@@ -185,25 +187,26 @@ pub(in crate::cli) async fn on_the_spot(
             ..Default::default()
         };
         let target = context.target(plan)?;
-        let standing = match crate::indexer::local(&target) {
-            Ok(_) => "the index holds nothing of what is listed".to_owned(),
-            Err(error) => error.message().to_owned(),
-        };
         let tally = Arc::new(Tally::default());
         let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
         let survey = progress::shown(&tally, job.survey()).await?;
-        if survey.indexed > 0 {
+        if survey.indexed > 0 && survey.damaged == 0 {
             continue;
         }
         if survey.bytes > ON_THE_SPOT {
             let mib = survey.bytes >> 20;
-            let message = format!("{standing}, and {mib} MiB are too many to index for one search");
+            let message =
+                format!("{}, and {mib} MiB are too many to index for one search", why.message());
             return Err(Error::new(Kind::NoIndex, message)
                 .at(plan.point.as_str())
                 .hint("make one with `r2vfs index build`, or use grep")
                 .into());
         }
-        say(&format!("r2vfs: {standing}: {} to index first", count(survey.objects(), "object")));
+        say(&format!(
+            "r2vfs: {}: {} to index first",
+            super::super::failure::lines(why.message()),
+            count(survey.objects(), "object")
+        ));
         progress::shown(&tally, Box::pin(job.run())).await?;
     }
     Ok(())

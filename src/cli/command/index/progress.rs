@@ -58,8 +58,9 @@ fn draw(bar: &ProgressBar, now: Progress, elapsed: Duration) {
 }
 
 fn words(now: Progress, elapsed: Duration) -> String {
-    if now.checking {
-        return "checking what is indexed already".to_owned();
+    if now.to_check > 0 {
+        let (done, all) = (HumanBytes(now.checked), HumanBytes(now.to_check));
+        return format!("{done} of {all} of the index checked");
     }
     if now.merging {
         return format!("{} objects indexed, joining segments", now.committed);

@@ -132,9 +132,16 @@ pub(super) async fn verify(
     let budget = Budget { time: context.options.timeout, ..Budget::default() };
     let work = indexer::verify(&target, deep, budget, context.platform);
     let work = Box::pin(context.unless_halted(work));
-    let proof = Waiter::new("verifying").until(out, work).await??;
+    let proof = Waiter::new("verifying").until(out, work).await?;
+    let proof = proof.map_err(|error| match error.kind() {
+        Kind::NotFound => {
+            error.hint("run `r2vfs index build`; a published index is not what is verified")
+        }
+        _ => error,
+    })?;
+    let done = if proof.problems.is_empty() { "verified" } else { "read, and not sound" };
     let mut lines = vec![format!(
-        "verified: {}, {} of them against their text",
+        "{done}: {}, {} of them against their text",
         count(proof.documents, "document"),
         proof.texts
     )];
@@ -150,7 +157,8 @@ pub(super) async fn verify(
     if let Some((last, others)) = proof.problems.split_last() {
         others.iter().for_each(|text| failures.note(&problem(text)));
         // The same is to be done about all of them.
-        let next = "run `r2vfs index drop --yes` and `r2vfs index build`";
+        let next = "run `r2vfs index build`; for what is still wrong then, `r2vfs index drop --yes` \
+                    first";
         failures.tell(&problem(last).hint(next));
     }
     Ok(())

@@ -91,6 +91,6 @@ pub(super) async fn remove(
     let publishing = context.publishing(plan, to)?;
     let work = context.unless_halted(publishing.remove());
     let files = Waiter::new("deleting").until(out, Box::pin(work)).await??;
-    let line = format!("deleted: {}", count(files, "file"));
+    let line = format!("deleted: the manifest and {}", count(files, "other file"));
     context.print(plan, out, "drop", &Dropped { files }, &[line])
 }
