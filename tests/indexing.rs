@@ -135,8 +135,52 @@ async fn a_damaged_share_is_made_anew_and_stays_a_share() {
     bucket.server.reset();
     bucket.index("build");
     assert_eq!(bucket.gets(), of_one);
-    let shares = bucket.index("status --no-list")["shards"].clone();
-    assert_eq!(shares, serde_json::json!(["1/2"]));
+    let shares = || bucket.index("status --no-list")["shards"].clone();
+    assert_eq!(shares(), serde_json::json!(["1/2"]));
+    bucket.is_sound();
+
+    // So does one that does not open.
+    lengthen(&bucket.segments()[0], 1);
+    bucket.server.reset();
+    bucket.index("build");
+    assert_eq!(bucket.gets(), of_one);
+    assert_eq!(shares(), serde_json::json!(["1/2"]));
+    bucket.is_sound();
+
+    // Of all shares together a build is one of all keys.
+    let before = bucket.segments();
+    bucket.index("build --shard 2/2");
+    damage(bucket.segments().into_iter().filter(|file| !before.contains(file)).collect());
+    bucket.server.reset();
+    bucket.index("build");
+    assert_eq!(bucket.gets().len(), 40 - of_one.len());
+    bucket.is_sound();
+    bucket.index("compact");
+    bucket.is_sound();
+}
+
+/// Makes a file so many bytes longer, or shorter.
+fn lengthen(file: &std::path::Path, grown: i64) {
+    let file = std::fs::OpenOptions::new().write(true).open(file).expect("it is there");
+    let length = file.metadata().expect("it is there").len();
+    file.set_len(length.checked_add_signed(grown).expect("a length")).expect("it can be");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_is_lost_costs_what_it_held() {
+    let bucket = Bucket::with(20).await;
+    bucket.index("build");
+    let first = bucket.segments();
+    bucket.server.store().put("docs/new.md", "a new one\n");
+    bucket.index("update");
+    let new = bucket.segments().into_iter().find(|file| !first.contains(file)).expect("one");
+    std::fs::remove_file(new).expect("it is there");
+    bucket
+        .ran("update")
+        .fails(&[".seg of the index is not there", "next: run `r2vfs index build`"]);
+    bucket.server.reset();
+    bucket.index("build");
+    assert_eq!(bucket.gets(), ["docs/new.md"]);
     bucket.is_sound();
 }
 
@@ -146,10 +190,7 @@ async fn a_file_of_another_length_is_told_by_all_and_made_anew() {
     let bucket = Bucket::with(10).await;
     for grown in [-1_i64, 1] {
         bucket.index("build");
-        let file = bucket.segments().remove(0);
-        let file = std::fs::OpenOptions::new().write(true).open(file).expect("it is there");
-        let length = file.metadata().expect("it is there").len();
-        file.set_len(length.checked_add_signed(grown).expect("a length")).expect("it can be");
+        lengthen(&bucket.segments()[0], grown);
         for words in ["verify", "update", "status --no-list", "publish"] {
             bucket.ran(words).fails(&[".seg of the index is ", "next: run `r2vfs index build`"]);
         }
@@ -379,7 +420,15 @@ async fn verify_finds_a_flipped_bit_and_a_build_starts_anew_where_nothing_can_be
     let ran = bucket.ran("build --json");
     assert_eq!(ran.code, Some(0), "{ran}");
     let notes = ran.json()["notes"].to_string();
-    assert!(notes.contains("built anew"), "{notes}");
+    assert!(notes.contains("its footer is wrong: what that file held was indexed anew"), "{notes}");
+    bucket.is_sound();
+    // Without a manifest nothing tells what there is.
+    let manifest = bucket.dir().expect("an index").join("manifest.json");
+    std::fs::write(manifest, "{").expect("room on the disk");
+    bucket.server.reset();
+    let built = bucket.index("build");
+    assert!(built["notes"].to_string().contains("it is built anew"), "{built}");
+    assert_eq!(bucket.gets().len(), 25);
     bucket.is_sound();
 }
 

@@ -13,8 +13,8 @@ use std::{cmp::Ordering, collections::BinaryHeap, sync::Arc};
 use crate::{
     bundle::{KEPT, side_by_side},
     docs::{Doc, DocsIter, State},
-    fault::Result,
-    manifest::Manifest,
+    fault::{Fault, Result},
+    manifest::{Manifest, SegmentRef},
     segment::Segment,
     source::{BoxFuture, Source},
 };
@@ -51,6 +51,23 @@ impl Index {
         });
         let segments = side_by_side(opening.collect()).await?;
         Ok(Self { manifest: Arc::new(manifest), segments: segments.into() })
+    }
+
+    /// Opens those segments of `manifest` that can be opened, and says how the others cannot. The
+    /// manifest is that of all of them.
+    pub async fn open_what_opens(
+        source: &Arc<dyn Source>,
+        manifest: Manifest,
+    ) -> (Self, Vec<(SegmentRef, Fault)>) {
+        let keep = (KEPT / manifest.segments.len().max(1)).max(KEPT_BY_ONE);
+        let (mut segments, mut closed) = (Vec::new(), Vec::new());
+        for segment in &manifest.segments {
+            match Segment::open_keeping(source.clone(), segment.clone(), keep).await {
+                Ok(opened) => segments.push(opened),
+                Err(fault) => closed.push((segment.clone(), fault)),
+            }
+        }
+        (Self { manifest: Arc::new(manifest), segments: segments.into() }, closed)
     }
 
     /// The same index, read through another source from now on. What was fetched stays shared.

@@ -18,6 +18,8 @@ export interface Envelope {
   index?: { built_at: number; narrowed: boolean; left_out: number; packed: number; uncovered: number };
   /** When the oldest listing used began. */
   as_of: number | null;
+  /** Objects that are an index's own files, and so are not shown. */
+  reserved?: number;
   /** Requests and bytes. */
   cost: {
     list_requests: number;

@@ -48,9 +48,9 @@ fn close(
     envelope: &Envelope,
 ) -> Result<(), Stop> {
     failures.close();
-    // JSON has it among the notes.
-    for unused in envelope.unused.iter().filter(|_| !options.json) {
-        failures.remark(&unused.note(), unused.next());
+    // `--stats` and `--json` have them with the rest.
+    for note in envelope.notes.iter().filter(|_| !options.stats && !options.json) {
+        failures.remark(note, envelope.next.get(note).copied());
     }
     for lack in &envelope.incomplete {
         match lack.reason {

@@ -76,7 +76,7 @@ impl Failures {
         }
     }
 
-    /// Says what made an answer dearer that lacks nothing, and what to do next.
+    /// Says what a person should know of an answer that may lack nothing, and what to do next.
     pub(super) fn remark(&self, note: &str, next: Option<&str>) {
         let next = next.map(|next| format!("\n  next: {next}")).unwrap_or_default();
         if !self.silent {

@@ -149,14 +149,16 @@ impl Ready {
         let key = self.cursor_key()?;
         let mut sandbox = self::sandbox(options, &permits, &platform, &key)?;
         let mut done = Box::pin(self.dispatch(&sandbox, options, out)).await;
-        if let (Some(search), Err(Stop::Failed(error))) = (search, &done)
-            && error.kind() == Kind::NoIndex
-            && matches!(options.index.places, IndexPlaces::Auto)
-            && options.index.dir.is_some()
-        {
+        let may = matches!(options.index.places, IndexPlaces::Auto) && options.index.dir.is_some();
+        // At most once for each mount: one that was indexed and fails again is not tried again.
+        for _ in options.mounts.iter().filter(|_| may) {
+            let (Some(search), Err(Stop::Failed(error))) = (&search, &done) else { break };
+            if error.kind() != Kind::NoIndex {
+                break;
+            }
             Box::pin(command::index::on_the_spot(error, options, &permits, &platform)).await?;
             sandbox = self::sandbox(options, &permits, &platform, &key)?;
-            done = Box::pin(command::search::run(&sandbox, options, search, out)).await;
+            done = Box::pin(command::search::run(&sandbox, options, search.clone(), out)).await;
         }
         // What was fetched is worth keeping even for a command that failed; a cache that cannot
         // be written only costs the next run its time.

@@ -9,7 +9,7 @@ use std::{
 };
 
 use r2vfs_index::{
-    FaultKind,
+    Fault, FaultKind,
     bundle::at_once,
     index::Index,
     manifest::{Manifest, Settings},
@@ -98,8 +98,8 @@ impl Job {
     /// What listing fails with, and an index that cannot be read, unless a build would make it
     /// anew.
     pub async fn survey(&self) -> Result<Survey> {
-        let known = match Store::at(&self.target.dir).open() {
-            Ok(index) => Some(index),
+        let known = match self.open(&Store::at(&self.target.dir)) {
+            Ok(known) => Some(known),
             Err(fault) if self.begins_anew(fault.kind()) => None,
             Err(fault) => return Err(told(fault)),
         };
@@ -164,8 +164,8 @@ impl Job {
     /// names it, and the next run tries again.
     pub async fn run(&self) -> Result<Report> {
         let mut report = Report::default();
-        let (writer, known) = self.begin(&mut report)?;
-        let (known, damaged) = self.readable(known).await?;
+        let (writer, known, closed) = self.begin(&mut report)?;
+        let (known, damaged) = self.readable((known, closed)).await?;
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
         let mut crew = Crew::new(self, &known, settings, store.clone());
@@ -187,8 +187,8 @@ impl Job {
         Ok(report)
     }
 
-    /// Becomes the writer of the index, and opens what it holds.
-    fn begin(&self, report: &mut Report) -> Result<(Writer, Index)> {
+    /// Becomes the writer of the index, and opens what it holds: a build also a part of that.
+    fn begin(&self, report: &mut Report) -> Result<(Writer, Index, Vec<Damaged>)> {
         let store = Store::at(&self.target.dir);
         let origin = self.target.origin();
         let settings = Settings { pack: self.options.pack, ..Settings::default() };
@@ -196,7 +196,7 @@ impl Job {
         let opened = locked.and_then(|writer| match writer.manifest().generation {
             // Nothing was committed yet.
             0 => Ok((writer, None)),
-            _ => store.open().map(|index| (writer, Some(index))),
+            _ => self.open(&store).map(|opened| (writer, Some(opened))),
         });
         let (writer, known) = match opened {
             Ok(opened) => opened,
@@ -214,17 +214,38 @@ impl Job {
             ));
         }
         self.divides_alike(writer.manifest())?;
-        let known = match known {
+        let (known, closed) = match known {
             Some(known) => known,
-            None => empty(writer.manifest(), &self.target.dir)?,
+            None => (empty(writer.manifest(), &self.target.dir)?, Vec::new()),
         };
-        Ok((writer, known))
+        Ok((writer, known, closed))
     }
 
-    /// What of `known` can be read, and what a build makes again because it cannot.
-    async fn readable(&self, known: Index) -> Result<(Index, Vec<Damaged>)> {
+    /// Opens what is there, all of it but for a build, that makes again what does not open.
+    fn open(&self, store: &Store) -> Result<(Index, Vec<Damaged>), Fault> {
+        let fault = match store.open() {
+            Ok(index) => return Ok((index, Vec::new())),
+            Err(fault) => fault,
+        };
         if !self.options.build {
-            return Ok((known, Vec::new()));
+            return Err(fault);
+        }
+        let (index, closed) = store.open_what_opens()?;
+        match closed.iter().any(|(segment, _)| !repair::is_of(segment, self.options.shard)) {
+            // Another share's: this run would end beside an index that does not open.
+            true => Err(fault),
+            false => Ok((index, closed)),
+        }
+    }
+
+    /// What of `known` can be read, and what a build makes again because it cannot: that, and what
+    /// is `closed`.
+    async fn readable(
+        &self,
+        (known, mut closed): (Index, Vec<Damaged>),
+    ) -> Result<(Index, Vec<Damaged>)> {
+        if !self.options.build {
+            return Ok((known, closed));
         }
         let (tally, halt, platform) =
             (self.tally.clone(), self.halt.clone(), self.platform.clone());
@@ -235,13 +256,15 @@ impl Job {
                 tally.check(bytes, all);
                 // The listing that follows says that the time is over.
                 !halt.asked() && until.is_none_or(|until| platform.monotonic() < until)
-            });
-            let ids: Vec<&str> = damaged.iter().map(|one| &*one.segment.id).collect();
-            (known.without(&ids), damaged)
+            })?;
+            let ids: Vec<&str> = damaged.iter().map(|(segment, _)| &*segment.id).collect();
+            let known = known.without(&ids);
+            closed.extend(damaged);
+            Ok((known, closed))
         });
-        let done = work.await;
+        let done: Option<Result<_>> = work.await;
         self.tally.check(0, 0);
-        done.ok_or_else(broken)
+        done.unwrap_or_else(|| Err(broken()))
     }
 
     /// A share of one division over shares of another would hold only what those lack, and pass
@@ -267,7 +290,7 @@ impl Job {
         damaged: Vec<Damaged>,
         report: &mut Report,
     ) -> Result<()> {
-        report.notes.extend(repair::take_out(&mut lock(&store), &damaged)?);
+        report.notes.extend(repair::take_out(&mut lock(&store), &damaged, self.room.text)?);
         if listed_at.is_some() {
             lock(&store).commit(Vec::new(), &[], listed_at).map_err(told)?;
         }

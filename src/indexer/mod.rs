@@ -45,7 +45,7 @@ pub use join::{compact, remove};
 pub use publishing::{Published, Publishing};
 pub use report::{Report, Unread};
 pub use shard::Shard;
-pub use standing::{Standing, local, published, standing};
+pub use standing::{Standing, bytes, local, published, standing};
 pub use survey::Survey;
 pub use tally::{Halt, Progress, Tally};
 pub use verify::{Proof, verify};

@@ -221,10 +221,11 @@ impl Publishing {
             if missing.is_empty() {
                 return Ok((put, listed));
             }
+            let files = missing.iter().map(|(segment, _)| segment.file.clone()).collect();
+            self.are_sound(dir, files).await?;
             let puts = missing.into_iter().map(|(segment, condition)| async move {
                 let name = segment.file.name.as_str();
                 let path = dir.join(name);
-                self.is_sound(dir, segment.file.clone()).await?;
                 let put = self.publisher.put_file(name, &path, &condition, sent).await?;
                 // Where somebody else has put it meanwhile, the next listing tells the version.
                 let Outcome::Done(etag) = put else { return Ok(0) };
@@ -241,15 +242,26 @@ impl Publishing {
             .hint("see that no `index gc` or `index drop` runs there, and publish again"))
     }
 
-    /// Reads a file of the local index against its checksums: a reader finds out what is wrong with
-    /// it, and can do nothing about it.
-    async fn is_sound(&self, dir: &Path, file: FileRef) -> Result<()> {
+    /// Reads files of the local index against their checksums, before any is put: a reader finds out
+    /// what is wrong with them, and can do nothing about it.
+    async fn are_sound(&self, dir: &Path, files: Vec<FileRef>) -> Result<()> {
+        // Whoever waits may leave, and nobody else can stop what blocks.
+        let held = Arc::new(());
+        let waiting = Arc::downgrade(&held);
         let source = Arc::new(Dir::new(dir));
         let work = self.platform.blocking(move || {
-            at_once(async { Bundle::open(source, file).await?.check_pages(|_| true).await })
+            at_once(async {
+                for file in files {
+                    let bundle = Bundle::open(source.clone(), file).await?;
+                    bundle.check_pages(|_| waiting.strong_count() > 0).await?;
+                }
+                Ok(())
+            })
         });
+        let done = work.await;
+        drop(held);
         let broke = || Error::new(Kind::Io, "checking the index broke down");
-        work.await.ok_or_else(broke)?.map_err(told)
+        done.ok_or_else(broke)?.map_err(told)
     }
 
     pub(super) fn now(&self) -> i64 {

@@ -55,6 +55,11 @@ pub fn local(target: &Target) -> Result<Index> {
     Store::at(&target.dir).open().map_err(told)
 }
 
+/// Bytes of the index of a target on this machine, if there is one.
+pub fn bytes(target: &Target) -> u64 {
+    Store::at(&target.dir).manifest().map_or(0, |manifest| manifest.bytes())
+}
+
 /// The index of a target that is published at one of `places`, opened as a search opens it.
 ///
 /// # Errors

@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use crate::{
     bucket::Cost,
     error::{Error, Kind},
-    vfs::Unused,
 };
 
 /// Skipped objects named one by one in an envelope; the rest are only counted.
@@ -64,9 +63,12 @@ pub struct Envelope {
     /// What else a reader should know.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
-    /// What of an index was not used: it is among the notes, and a person is told what to do.
+    /// Objects that are the index's own files, and so are not shown.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub reserved: u64,
+    /// Of some notes, what somebody can do who keeps the index, and no agent.
     #[serde(skip)]
-    pub(crate) unused: Vec<Unused>,
+    pub(crate) next: BTreeMap<String, &'static str>,
 }
 
 /// What an index did for an answer. It only ever spares reading: what it does not hold in the
@@ -314,11 +316,19 @@ impl Envelope {
         for note in &self.notes {
             writeln!(out, "note: {note}")?;
         }
+        if self.reserved > 0 {
+            let objects = counted(self.reserved, "reserved object", "reserved objects");
+            writeln!(out, "note: {objects}, of the index itself, not shown")?;
+        }
         if let Some(cursor) = &self.cursor {
             writeln!(out, "more: cursor {cursor}")?;
         }
         Ok(())
     }
+}
+
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 /// `n` things, in the number that `n` asks for.

@@ -267,10 +267,11 @@ impl VirtualSandbox {
             collector.result.estimate = Some(Estimate { list_requests, ..estimate });
             return Ok(Answer { result: collector.result, envelope });
         }
-        // A page may end with the context of a match that is on the next.
-        let no_match = |file: &mut FileHits| file.lines.iter().all(|line| line.context);
+        // A page may begin with the context of a match on the page before, and end with that of one
+        // on the next: they have it too.
         if mode == OutputMode::Content {
-            collector.result.files.pop_if(no_match);
+            let has_match = |file: &FileHits| file.lines.iter().any(|line| !line.context);
+            collector.result.files.retain(has_match);
         }
         // The scan counts all that it has searched, also before and behind the page.
         envelope.matched = collector.result.files.len() as u64;

@@ -5,7 +5,7 @@
 //! as the tool and gives one hit at a time, in the same order, and what the answer is worth at its
 //! end.
 
-use std::{collections::VecDeque, sync::Arc};
+use std::collections::VecDeque;
 
 use serde::Serialize;
 use serde_json::Value;
@@ -65,8 +65,8 @@ pub struct HitStream {
     left: Option<u64>,
     ready: VecDeque<HitEvent>,
     /// The file of the last match.
-    last: Option<Arc<str>>,
-    /// Files of which something was given.
+    last: String,
+    /// Files of which a match was given.
     files: u64,
     over: bool,
     /// What a session is paid by: each event before it is given.
@@ -150,7 +150,17 @@ impl HitStream {
         share: Option<Share>,
     ) -> Self {
         let ready = VecDeque::new();
-        Self { scan, mode, limit: left, left, ready, last: None, files: 0, over: false, share }
+        Self {
+            scan,
+            mode,
+            limit: left,
+            left,
+            ready,
+            last: String::new(),
+            files: 0,
+            over: false,
+            share,
+        }
     }
 
     /// The next event, or `None` at the end, at the limit, or where the session has no room for
@@ -159,7 +169,10 @@ impl HitStream {
         loop {
             if let Some(event) = self.ready.pop_front() {
                 match self.share.as_ref().map_or(Ok(()), |share| event.paid_from(share)) {
-                    Ok(()) => return Some(event),
+                    Ok(()) => {
+                        self.count(&event);
+                        return Some(event);
+                    }
                     Err(error) => {
                         self.ready.clear();
                         self.over = true;
@@ -182,7 +195,6 @@ impl HitStream {
                 Some(ScanEvent::End { path, found }) => {
                     if self.mode != OutputMode::Content && found.matched && self.spend() {
                         let count = (self.mode == OutputMode::Count).then_some(found.lines);
-                        self.files += 1;
                         self.ready.push_back(HitEvent::File { path: path.to_string(), count });
                     }
                 }
@@ -198,15 +210,22 @@ impl HitStream {
         }
     }
 
-    fn take(&mut self, path: &Arc<str>, hit: Hit) {
+    /// Counts the files that something is given of.
+    fn count(&mut self, event: &HitEvent) {
+        match event {
+            HitEvent::Hit { path, line } if !line.context && *path != self.last => {
+                self.last.clone_from(path);
+                self.files += 1;
+            }
+            HitEvent::File { .. } => self.files += 1,
+            HitEvent::Hit { .. } | HitEvent::Failed { .. } => {}
+        }
+    }
+
+    fn take(&mut self, path: &str, hit: Hit) {
         if self.over || hit.kind == HitKind::Break || (hit.kind == HitKind::Match && !self.spend())
         {
             return;
-        }
-        let same = self.last.as_ref().is_some_and(|last| Arc::ptr_eq(last, path));
-        if hit.kind == HitKind::Match && !same {
-            self.files += 1;
-            self.last = Some(path.clone());
         }
         let line = HitLine {
             line: hit.line.unwrap_or(0),
@@ -214,7 +233,7 @@ impl HitStream {
             context: hit.kind == HitKind::Context,
             cut: hit.cut,
         };
-        self.ready.push_back(HitEvent::Hit { path: path.to_string(), line });
+        self.ready.push_back(HitEvent::Hit { path: path.to_owned(), line });
     }
 
     /// Takes one more match if the limit allows it, and ends the search if not.

@@ -276,7 +276,9 @@ fn close(envelope: &mut Envelope, vfs: &Vfs, op: &Op) {
     envelope.cost = op.call.meter.cost();
     envelope.as_of = op.as_of();
     envelope.notes.extend(op.notes());
-    envelope.unused.extend(op.unused());
+    let next = op.unused().into_iter().filter_map(|one| Some((one.note(), one.next()?)));
+    envelope.next.extend(next);
+    envelope.reserved = op.reserved();
     let elapsed: Duration = vfs.platform().monotonic().saturating_sub(op.started);
     envelope.elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
     envelope.settle();

@@ -11,8 +11,6 @@ use crate::{
 
 /// Lines unless the caller asks for another number (what agents' read tools settled on).
 const DEFAULT_LIMIT: u64 = 2000;
-/// What to do about a tail that is out of the limit's bounds.
-const TAIL: &str = "give tail a number from 1 to 10000";
 
 /// The most lines one answer may hold.
 const MAX_LIMIT: u64 = 100_000;
@@ -107,8 +105,12 @@ impl VirtualSandbox {
         }
         let request = WindowRequest {
             offset: args.offset.unwrap_or(1),
-            limit: limit(args.limit.or(args.tail), DEFAULT_LIMIT, MAX_LIMIT)
-                .map_err(|error| if tail { error.hint(TAIL) } else { error })?,
+            limit: limit(args.limit.or(args.tail), DEFAULT_LIMIT, MAX_LIMIT).map_err(|error| {
+                match tail {
+                    true => error.hint(format!("give tail a number from 1 to {MAX_LIMIT}")),
+                    false => error,
+                }
+            })?,
             tail,
             max_bytes: bounded(args.max_bytes, DEFAULT_BYTES)?,
             max_line: bounded(args.max_line, DEFAULT_LINE)?,

@@ -232,7 +232,8 @@ impl Ranking {
         for (n, ranked) in self.mounts.iter().enumerate() {
             let options =
                 rank::SearchOptions { limit, per_article: for_person.then_some(PER_ARTICLE) };
-            let unusable = |fault| ranked.view.unusable(&fault);
+            let point = || self.vfs.dir_path(ranked.mount, "");
+            let unusable = |fault| ranked.view.unusable(&fault).at(point());
             let searcher = ranked.view.searcher().map_err(unusable)?;
             // Not through `ranked`: where futures need not be `Send`, the rest of it is not `Sync`.
             let admitted = &ranked.admitted;

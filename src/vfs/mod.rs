@@ -177,12 +177,12 @@ impl Op {
     pub(crate) fn notes(&self) -> Vec<String> {
         let mut notes = self.notes.lock().unwrap_or_else(PoisonError::into_inner).clone();
         notes.extend(self.unused().iter().map(Unused::note));
-        let reserved = self.reserved.lock().unwrap_or_else(PoisonError::into_inner).len();
-        if reserved > 0 {
-            notes
-                .push(format!("{reserved} reserved objects, the index's own files, are not shown"));
-        }
         notes
+    }
+
+    /// How many files of published indexes the listings left out.
+    pub(crate) fn reserved(&self) -> u64 {
+        self.reserved.lock().unwrap_or_else(PoisonError::into_inner).len() as u64
     }
 
     /// What of an index could not be used so far. It is among the notes.

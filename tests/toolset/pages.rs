@@ -87,8 +87,12 @@ fn asked() -> impl Strategy<Value = (&'static str, Value)> {
         .prop_map(|(pattern, path)| ("glob", json!({"pattern": pattern, "path": path})));
     let modes = select(vec!["content", "count", "files_with_matches"]);
     let paths = proptest::collection::vec(path, 0..3);
-    let grep = (modes, paths).prop_map(|(mode, paths)| {
-        ("grep", json!({"pattern": "needle", "output_mode": mode, "path": paths}))
+    let grep = (modes, paths, 0..3_u64, 0..3_u64).prop_map(|(mode, paths, before, after)| {
+        let asked = json!({
+            "pattern": "needle", "output_mode": mode, "path": paths,
+            "before": before, "after": after,
+        });
+        ("grep", asked)
     });
     prop_oneof![list, glob, grep]
 }
@@ -102,7 +106,11 @@ fn results(tool: &str, answer: &Value) -> Vec<String> {
     };
     let all = answer[name].as_array().expect("results").iter();
     let one = |found: &Value| match found["lines"].as_array().filter(|lines| !lines.is_empty()) {
-        Some(lines) => lines.iter().map(|line| format!("{}: {line}", found["path"])).collect(),
+        // Two pages may have the same context.
+        Some(lines) => {
+            let matches = lines.iter().filter(|line| line["context"] != true);
+            matches.map(|line| format!("{}: {line}", found["path"])).collect()
+        }
         None => vec![found.to_string()],
     };
     all.flat_map(one).collect()
@@ -125,7 +133,7 @@ proptest! {
             let server = TestServer::start().await;
             for (at, keys) in stored.iter().enumerate() {
                 for key in keys {
-                    let content = if key.ends_with('/') { "" } else { "needle\nneedle\n" };
+                    let content = if key.ends_with('/') { "" } else { "needle\n\nneedle\n\n" };
                     server.store().put(format!("m{at}/{key}"), content);
                 }
             }
@@ -144,6 +152,12 @@ proptest! {
                     if let Some(files) = answer["files"].as_array() {
                         let matched = answer["envelope"]["matched"].as_u64();
                         assert_eq!(matched, Some(files.len() as u64), "{answer}");
+                        let content = page["output_mode"] == "content";
+                        let has_match = |file: &Value| match file["lines"].as_array() {
+                            Some(lines) => lines.iter().any(|line| line["context"] != true),
+                            None => !content,
+                        };
+                        assert!(files.iter().all(has_match), "{answer}");
                     }
                     let Some(cursor) = answer["envelope"]["cursor"].as_str() else { break };
                     page["cursor"] = cursor.into();

@@ -37,7 +37,8 @@ use crate::{
     bundle::at_once,
     fault::{Fault, FaultKind, Result},
     index::Index,
-    manifest::{self, Manifest, Settings, segment_of},
+    manifest::{self, Manifest, SegmentRef, Settings, segment_of},
+    source::Source,
 };
 
 const LOCK: &str = "lock";
@@ -100,6 +101,17 @@ impl Store {
             }
         }
         self.open_one(&manifest)
+    }
+
+    /// Opens of the last commit what can be opened, and says how the rest cannot: for its one
+    /// writer, that makes the rest anew.
+    ///
+    /// # Errors
+    /// As [`Store::manifest`].
+    pub fn open_what_opens(&self) -> Result<(Index, Vec<(SegmentRef, Fault)>)> {
+        let manifest = self.manifest()?;
+        let dir: Arc<dyn Source> = Arc::new(Dir::new(self.path.clone()));
+        at_once(async { Ok(Index::open_what_opens(&dir, manifest).await) })
     }
 
     fn open_one(&self, manifest: &Manifest) -> Result<Index> {

@@ -58,6 +58,7 @@ impl Writer {
         replace: &[String],
         listed_at: Option<i64>,
     ) -> Result<()> {
+        let added = add.len();
         let mut next = self.manifest.clone();
         let at = take_out(&mut next.segments, replace)?;
         next.segments.splice(at..at, add);
@@ -65,7 +66,8 @@ impl Writer {
         next.written_at = now();
         next.listed_at = listed_at.unwrap_or(next.listed_at);
         let bytes = next.to_bytes()?;
-        for segment in &next.segments {
+        // What is named already may be damaged by now: it is taken out once it was made anew.
+        for segment in &next.segments[at..at + added] {
             let file = self.path().join(&segment.file.name);
             if fs::metadata(file)?.len() != segment.file.bytes {
                 let detail = format!("{} of the index is cut short", segment.file.name);

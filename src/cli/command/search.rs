@@ -16,8 +16,6 @@ use super::close;
 use crate::{
     error::Kind,
     sandbox::{OneOrMany, SearchArgs, SearchHit, VirtualSandbox},
-    tree::path::visible,
-    vfs::Unused,
 };
 
 /// What marks a word of the question on a terminal: bold, as in a search engine's snippets.
@@ -59,14 +57,8 @@ pub(in crate::cli) async fn run(
             print(out, options, n, hit)?;
         }
     }
-    if !options.stats && !options.json {
-        // What was asked is not always what was looked for; --stats and --json say so themselves.
-        let unused: Vec<String> = answer.envelope.unused.iter().map(Unused::note).collect();
-        let asked = answer.envelope.notes.iter().filter(|note| !unused.contains(note));
-        asked.for_each(|note| say(&format!("r2vfs: {}", visible(note))));
-        if answer.result.hits.is_empty() {
-            say("r2vfs: no article was found; --stats says what was looked at");
-        }
+    if !options.stats && !options.json && answer.result.hits.is_empty() {
+        say("r2vfs: no article was found; --stats says what was looked at");
     }
     let mut failures = Failures::default();
     close(options, out, &mut failures, &answer.envelope)?;

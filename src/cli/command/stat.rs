@@ -64,6 +64,8 @@ fn add(whole: &mut Envelope, one: Envelope) {
     whole.cost.retries += one.cost.retries;
     whole.elapsed_ms += one.elapsed_ms;
     whole.notes.extend(one.notes);
+    whole.next.extend(one.next);
+    whole.reserved = whole.reserved.max(one.reserved);
 }
 
 fn print(out: &mut Out, stat: &StatResult) -> Result<(), Stop> {

@@ -19,7 +19,7 @@ use crate::{
     bucket::Permits,
     config::{self, Location},
     error::{Error, Kind, Result},
-    indexer::{Change, Halt, Job, Shard, Tally, Target},
+    indexer::{self, Change, Halt, Job, Shard, Tally, Target},
     platform::Platform,
     vfs::Mount,
 };
@@ -165,8 +165,8 @@ impl Ready {
 /// The most bytes of a bucket that a search indexes by itself: seconds of work (issue 3).
 const ON_THE_SPOT: u64 = 64 << 20;
 
-/// Indexes the mounts that have no index that can be used, which `why` says, because a search needs
-/// one, if they are small.
+/// Indexes the mount of which `why` says that it has no index that can be used, because a search
+/// needs one, if it is small.
 ///
 /// # Errors
 /// [`Kind::NoIndex`] where a bucket is too large for that; what listing and reading fail with.
@@ -186,7 +186,16 @@ pub(in crate::cli) async fn on_the_spot(
             time: options.timeout,
             ..Default::default()
         };
+        if why.path().map(|path| path.trim_end_matches('/'))
+            != Some(plan.point.trim_end_matches('/'))
+        {
+            continue;
+        }
         let target = context.target(plan)?;
+        // What is that large was not made on the spot, and takes its time to look through.
+        if indexer::bytes(&target) > ON_THE_SPOT {
+            return Err(Stop::Failed(why.clone()));
+        }
         let tally = Arc::new(Tally::default());
         let job = Job::new(target, job_options, platform, (tally.clone(), halt.clone()))?;
         let survey = progress::shown(&tally, job.survey()).await?;
