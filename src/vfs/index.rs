@@ -131,9 +131,7 @@ impl IndexView {
     pub(crate) fn manifest(&self) -> &Manifest {
         self.index.manifest()
     }
-}
 
-impl IndexView {
     /// The answer of `op` does without it: every object is searched.
     pub(crate) fn is_unused(&self, op: &Op, fault: &Fault) {
         self.lacks("the index is not used, every object is searched", op, fault);

@@ -282,6 +282,20 @@ fn cursors(world: &Tenants) -> Vec<Vec<String>> {
     (0..PREFIXES.len()).map(own).collect()
 }
 
+/// What the escapes of a URL mean, each read once: `%252F` is `%2F`.
+fn decoded(target: &str) -> String {
+    let mut pieces = target.split('%');
+    let mut text = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let code = piece.get(..2).and_then(|code| u8::from_str_radix(code, 16).ok());
+        match code.filter(u8::is_ascii) {
+            Some(code) => text.extend([char::from(code)].into_iter().chain(piece[2..].chars())),
+            None => text.extend(['%'].into_iter().chain(piece.chars())),
+        }
+    }
+    text
+}
+
 #[test]
 fn whatever_is_asked_the_answer_is_ones_own() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
@@ -295,8 +309,9 @@ fn whatever_is_asked_the_answer_is_ones_own() {
             .chars()
             .filter(|c| c.is_ascii_graphic() && !matches!(c, '{' | '}' | '\\' | '?' | '#'))
             .collect();
-        let decoded = target.replace("%2e", ".").replace("%2f", "/").replace("%2F", "/");
-        let shown = format!("{path} {target} {decoded} {}", target.replace("%25", "%"));
+        let partly = target.replace("%2e", ".").replace("%2f", "/").replace("%2F", "/");
+        let shown =
+            format!("{path} {target} {partly} {} {}", target.replace("%25", "%"), decoded(&target));
         match asked {
             Asked::Tool(tool) => {
                 let mut arguments = match tool {
