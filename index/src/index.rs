@@ -23,6 +23,11 @@ use crate::{
 /// blocks of a term dictionary.
 const KEPT_BY_ONE: usize = 1 << 20;
 
+/// What stays in memory of the pages of each segment, in bytes.
+fn kept_by_each(manifest: &Manifest) -> usize {
+    (KEPT / manifest.segments.len().max(1)).max(KEPT_BY_ONE)
+}
+
 /// Which document of which segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct DocRef {
@@ -45,7 +50,7 @@ impl Index {
     /// # Errors
     /// As [`Segment::open`].
     pub async fn open(source: Arc<dyn Source>, manifest: Manifest) -> Result<Self> {
-        let keep = (KEPT / manifest.segments.len().max(1)).max(KEPT_BY_ONE);
+        let keep = kept_by_each(&manifest);
         let opening = manifest.segments.iter().map(|segment| -> BoxFuture<'_, Result<Segment>> {
             Box::pin(Segment::open_keeping(source.clone(), segment.clone(), keep))
         });
@@ -59,7 +64,7 @@ impl Index {
         source: &Arc<dyn Source>,
         manifest: Manifest,
     ) -> (Self, Vec<(SegmentRef, Fault)>) {
-        let keep = (KEPT / manifest.segments.len().max(1)).max(KEPT_BY_ONE);
+        let keep = kept_by_each(&manifest);
         let (mut segments, mut closed) = (Vec::new(), Vec::new());
         for segment in &manifest.segments {
             match Segment::open_keeping(source.clone(), segment.clone(), keep).await {

@@ -164,8 +164,9 @@ impl Job {
     /// names it, and the next run tries again.
     pub async fn run(&self) -> Result<Report> {
         let mut report = Report::default();
-        let (writer, known, closed) = self.begin(&mut report)?;
+        let (mut writer, known, closed) = self.begin(&mut report)?;
         let (known, damaged) = self.readable((known, closed)).await?;
+        damaged.iter().for_each(|(segment, _)| writer.overlook(&segment.id));
         let settings = writer.manifest().settings;
         let store = Arc::new(Mutex::new(writer));
         let mut crew = Crew::new(self, &known, settings, store.clone());

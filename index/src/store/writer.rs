@@ -20,11 +20,13 @@ pub struct Writer {
     /// The system lets go of the lock when the file is closed, also by a kill.
     _lock: File,
     manifest: Manifest,
+    /// Segments that are known to be damaged.
+    overlooked: Vec<String>,
 }
 
 impl Writer {
     pub(super) fn new(store: Store, lock: File, manifest: Manifest) -> Self {
-        Self { store, _lock: lock, manifest }
+        Self { store, _lock: lock, manifest, overlooked: Vec::new() }
     }
 
     /// The last commit, or an empty one before the first.
@@ -35,6 +37,11 @@ impl Writer {
     /// The directory, to make segments in.
     pub fn path(&self) -> &Path {
         self.store.path()
+    }
+
+    /// Commits from now on although this segment is damaged, until it is taken out.
+    pub fn overlook(&mut self, id: &str) {
+        self.overlooked.push(id.to_owned());
     }
 
     /// Its store, to open what was committed.
@@ -58,7 +65,6 @@ impl Writer {
         replace: &[String],
         listed_at: Option<i64>,
     ) -> Result<()> {
-        let added = add.len();
         let mut next = self.manifest.clone();
         let at = take_out(&mut next.segments, replace)?;
         next.segments.splice(at..at, add);
@@ -66,8 +72,8 @@ impl Writer {
         next.written_at = now();
         next.listed_at = listed_at.unwrap_or(next.listed_at);
         let bytes = next.to_bytes()?;
-        // What is named already may be damaged by now: it is taken out once it was made anew.
-        for segment in &next.segments[at..at + added] {
+        let minded = |segment: &&SegmentRef| !self.overlooked.contains(&segment.id);
+        for segment in next.segments.iter().filter(minded) {
             let file = self.path().join(&segment.file.name);
             if fs::metadata(file)?.len() != segment.file.bytes {
                 let detail = format!("{} of the index is cut short", segment.file.name);
